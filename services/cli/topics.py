@@ -157,14 +157,14 @@ async def reader(settings: ServiceSettings) -> AsyncIterator[Reader]:
     Raises:
         UnavailableError: the cluster cannot be reached.
     """
-    consumer = AIOKafkaConsumer(
-        **settings.kafka_client(),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        request_timeout_ms=_TIMEOUT_MS,
-        fetch_max_wait_ms=100,
-    )
     async with _admin(settings) as admin:
+        consumer = AIOKafkaConsumer(
+            **settings.kafka_client(),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            request_timeout_ms=_TIMEOUT_MS,
+            fetch_max_wait_ms=100,
+        )
         try:
             await consumer.start()
             yield Reader(consumer, admin, settings.topic_prefix)
