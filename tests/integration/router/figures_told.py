@@ -107,7 +107,7 @@ def computed(stories: Stories) -> dict[str, tuple[float, float]]:
         "average_wait": (seconds["wait"], n["answered"]),
         "handle_time": (seconds["assigned"], n["completed"]),
         "after_contact_time": (seconds["wrap_up"], n["completed"]),
-        "wrap_up_limit": (n["written"], n["written"]),
+        "wrap_up_limit": (n["written_within"], n["written"]),
         "first_contact_resolution": (n["first"], n["completed"]),
         "repeat_contacts": (n["repeated"], n["completed"]),
         "told_twice": (n["twice"], n["told"]),
