@@ -23,7 +23,7 @@ from services.grid.operating import switched_areas
 from services.grid.store import current_version
 from services.runtime import clock
 from services.runtime.metrics import set_all
-from services.runtime.postgres import later_if_away, translated
+from services.runtime.postgres import connected, later_if_away
 from services.runtime.watched import Watched
 
 if TYPE_CHECKING:
@@ -94,13 +94,12 @@ class Ground:
 
     async def look_at_network(self, pool: Pool) -> None:
         """Ask once which network is current, and count the open incidents for the gauge."""
-        with translated():
-            async with pool.acquire() as connection:
-                await self.look_at_version(connection)
-                found = await count_open(connection)
-                stormy = await count_stormy(connection, clock.now())
-                moved = await count_moved(connection)
-                proposed = await count_proposed(connection, clock.now())
+        async with connected(pool) as connection:
+            await self.look_at_version(connection)
+            found = await count_open(connection)
+            stormy = await count_stormy(connection, clock.now())
+            moved = await count_moved(connection)
+            proposed = await count_proposed(connection, clock.now())
         metrics.STORMY.set(stormy)
         metrics.PLAN_PROPOSED.set(proposed)
         for change in NetworkChange:

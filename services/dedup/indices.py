@@ -12,7 +12,7 @@ from services.dedup.domain.figures import Figures, figures
 from services.dedup.domain.service_levels import MOMENTARY
 from services.dedup.store import reliability
 from services.runtime import clock
-from services.runtime.postgres import later_if_away, translated
+from services.runtime.postgres import connected, later_if_away
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 async def measure_reliability(pool: Pool, now: datetime, levels: ServiceLevels | None) -> None:
     """Set the gauges, by the levels' threshold of what is momentary."""
     momentary = MOMENTARY if levels is None else levels.momentary
-    with translated():
-        async with pool.acquire() as connection:
-            total = Figures(await reliability.customers_served(connection, None))
-            day = now - timedelta(days=1), now
-            async with aclosing(reliability.interruptions(connection, *day, None, momentary)) as areas:
-                async for found in areas:
-                    total += figures(found, 0, momentary=momentary, until=now, between=day)
-                    await asyncio.sleep(0)  # orders wait for nobody's figures
+    async with connected(pool) as connection:
+        total = Figures(await reliability.customers_served(connection, None))
+        day = now - timedelta(days=1), now
+        async with aclosing(reliability.interruptions(connection, *day, None, momentary)) as areas:
+            async for found in areas:
+                total += figures(found, 0, momentary=momentary, until=now, between=day)
+                await asyncio.sleep(0)  # orders wait for nobody's figures
     metrics.SAIDI.set(total.saidi_minutes)
     metrics.SAIFI.set(total.saifi)
     metrics.CAIDI.set(total.caidi_minutes)

@@ -18,7 +18,7 @@ from services.contracts.topics import OUTAGE_INPUT
 from services.dedup.store import network
 from services.runtime import clock
 from services.runtime.handling import Publication
-from services.runtime.postgres import later_if_away, translated
+from services.runtime.postgres import connected, later_if_away
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -57,19 +57,18 @@ async def tell_moved(
         sent: What was told already of this network; it is not told again.
         areas: Those in which to look at the devices of every open report too, which costs by their number; None: all.
     """
-    with translated():
-        async with pool.acquire() as connection, connection.transaction():
-            moved = await network.moved_incidents(connection, label)
-            steps = await network.refed_devices(connection, areas) if areas is None or areas else []
-            messages = [_told(one, label, now, area=one.area, now_in=one.now_in) for one in moved]
-            messages += [_told(one, label, now, area=one.now_in or one.area, now_in=one.area) for one in steps]
-            fresh = [message for message in messages if message.message_id not in sent]
-            # Several processes look, each in its own moment: what they find of one incident and network is one word.
-            publications = [
-                Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("noticed_at", "refed", "since")))
-                for message in fresh
-            ]
-            await outbox.publish(connection, publications, now)
+    async with connected(pool) as connection, connection.transaction():
+        moved = await network.moved_incidents(connection, label)
+        steps = await network.refed_devices(connection, areas) if areas is None or areas else []
+        messages = [_told(one, label, now, area=one.area, now_in=one.now_in) for one in moved]
+        messages += [_told(one, label, now, area=one.now_in or one.area, now_in=one.area) for one in steps]
+        fresh = [message for message in messages if message.message_id not in sent]
+        # Several processes look, each in its own moment: what they find of one incident and network is one word.
+        publications = [
+            Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("noticed_at", "refed", "since")))
+            for message in fresh
+        ]
+        await outbox.publish(connection, publications, now)
     sent.update(message.message_id for message in fresh)
     if fresh:
         outbox.wake()

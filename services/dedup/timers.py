@@ -26,7 +26,7 @@ from services.dedup.store.views import take_due_timers
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.handling import Publication
-from services.runtime.postgres import later_if_away, translated
+from services.runtime.postgres import connected, later_if_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,11 +56,10 @@ async def fire_due(pool: Pool, outbox: Outbox, now: datetime) -> int:
     Raises:
         UnavailableError: Postgres cannot answer; nothing was fired, or it is unknown whether it was.
     """
-    with translated():
-        async with pool.acquire() as connection, connection.transaction():
-            due = await take_due_timers(connection, now, _PAGE)
-            fired = [_fired(one.area, one.timer_id, one.kind, one.subject, one.due_at, now) for one in due]
-            await outbox.publish(connection, [Publication(OUTAGE_INPUT, message) for message in fired], now)
+    async with connected(pool) as connection, connection.transaction():
+        due = await take_due_timers(connection, now, _PAGE)
+        fired = [_fired(one.area, one.timer_id, one.kind, one.subject, one.due_at, now) for one in due]
+        await outbox.publish(connection, [Publication(OUTAGE_INPUT, message) for message in fired], now)
     for message in fired:
         metrics.TIMERS.labels(message.kind).inc()
     if fired:
@@ -77,16 +76,15 @@ async def fire_overdue(pool: Pool, outbox: Outbox, now: datetime, sent: set[UUID
         now: By our clock.
         sent: What was woken already; they are not sent again while they wait to be decided.
     """
-    with translated():
-        async with pool.acquire() as connection, connection.transaction():
-            fired = []
-            for row in await reliability.overdue(connection, now, _PAGE):
-                area, kind, subject, due_at = row["area"], DUE[row["what"]], row["incident_id"], row["due_at"]
-                key = timer_id(area, kind, subject, due_at)
-                if key not in sent:
-                    sent.add(key)
-                    fired.append(_fired(area, key, kind, subject, due_at, now))
-            await _publish(connection, outbox, fired, now)
+    async with connected(pool) as connection, connection.transaction():
+        fired = []
+        for row in await reliability.overdue(connection, now, _PAGE):
+            area, kind, subject, due_at = row["area"], DUE[row["what"]], row["incident_id"], row["due_at"]
+            key = timer_id(area, kind, subject, due_at)
+            if key not in sent:
+                sent.add(key)
+                fired.append(_fired(area, key, kind, subject, due_at, now))
+        await _publish(connection, outbox, fired, now)
     if fired:
         outbox.wake()
     return len(fired)
@@ -104,17 +102,16 @@ async def wake_moved(pool: Pool, outbox: Outbox, now: datetime, levels: ServiceL
     woken, after = 0, _START
     lately = datetime.fromtimestamp(now.timestamp() // _AGAIN.total_seconds() * _AGAIN.total_seconds(), UTC)
     while True:
-        with translated():
-            async with pool.acquire() as connection, connection.transaction():
-                rows = await reliability.due_times(connection, after, _PAGE)
-                fired = []
-                for row in rows:
-                    if (moved := _moved(row, levels)) is not None:
-                        kind, due_at = moved
-                        area, subject = row["area"], row["incident_id"]
-                        key = timer_id(area, f"{kind} by {levels.hash} since {lately.isoformat()}", subject, due_at)
-                        fired.append(_fired(area, key, kind, subject, due_at, now))
-                await _publish(connection, outbox, fired, now)
+        async with connected(pool) as connection, connection.transaction():
+            rows = await reliability.due_times(connection, after, _PAGE)
+            fired = []
+            for row in rows:
+                if (moved := _moved(row, levels)) is not None:
+                    kind, due_at = moved
+                    area, subject = row["area"], row["incident_id"]
+                    key = timer_id(area, f"{kind} by {levels.hash} since {lately.isoformat()}", subject, due_at)
+                    fired.append(_fired(area, key, kind, subject, due_at, now))
+            await _publish(connection, outbox, fired, now)
         if fired:
             outbox.wake()
             woken += len(fired)

@@ -21,7 +21,7 @@ from services.notify.domain.notice import Stage
 from services.runtime import clock
 from services.runtime.http import Problem, wrong_field
 from services.runtime.periods import Instant, period
-from services.runtime.postgres import for_looking, translated
+from services.runtime.postgres import connected, for_looking, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,9 +193,8 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
         area: Annotated[Name | None, Query()] = None,
     ) -> EstimatesView:
         since, until = period(since, until, _LONGEST)
-        with translated():
-            async with pool.acquire() as connection:
-                total, *areas = await estimates.how_they_held(connection, since, until, area)
+        async with connected(pool) as connection:
+            total, *areas = await estimates.how_they_held(connection, since, until, area)
         return EstimatesView(
             since=since,
             until=until,

@@ -18,7 +18,7 @@ from services.notify import metrics, store
 from services.notify.domain.notice import Stage
 from services.notify.domain.quiet_hours import look_again, owed_by_now
 from services.runtime.errors import UnavailableError
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,16 +118,15 @@ class Morning:
         Raises:
             UnavailableError: Postgres cannot answer; nothing is changed, and all are due as before.
         """
-        with translated():
-            async with self._pool.acquire() as connection:
-                [there] = await connection.fetch(_CHANNELS, list(Channel))
-                wording = self._templates()
-                # By day whatever is held is due, also where the file was changed meanwhile.
-                is_day = wording.quiet is None or wording.quiet.until(there["now"]) is None
-                looked = 0
-                for channel in there["channels"]:
-                    looked += await self._look(connection, channel, wording, there["now"], is_day=is_day)
-                return looked
+        async with connected(self._pool) as connection:
+            [there] = await connection.fetch(_CHANNELS, list(Channel))
+            wording = self._templates()
+            # By day whatever is held is due, also where the file was changed meanwhile.
+            is_day = wording.quiet is None or wording.quiet.until(there["now"]) is None
+            looked = 0
+            for channel in there["channels"]:
+                looked += await self._look(connection, channel, wording, there["now"], is_day=is_day)
+            return looked
 
     async def _look(
         self, connection: Connection, channel: str, wording: Wording, now: datetime, *, is_day: bool

@@ -31,7 +31,7 @@ from services.router.floor import VersionFloor
 from services.router.roster import Presence
 from services.runtime import clock
 from services.runtime.handling import Publication
-from services.runtime.postgres import Half, for_looking
+from services.runtime.postgres import Half, connected, for_looking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -237,7 +237,7 @@ class Desk:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Open a transaction of the pool; an error takes everything back."""
-        async with store.connected(self.pool) as connection, connection.transaction():
+        async with connected(self.pool) as connection, connection.transaction():
             yield connection
 
     async def load(self, tx: Connection, ticket_id: UUID, version: int | None) -> Ticket:

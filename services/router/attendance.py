@@ -21,6 +21,7 @@ from services.router.domain.work import Phase
 from services.router.roster import Presence
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -82,7 +83,7 @@ async def _note_beats(desk: Desk) -> frozenset[str]:
     await asyncio.sleep(_TOGETHER_S)
     beats, desk.beats, desk.noting = desk.beats, {}, None
     try:
-        async with store.connected(desk.pool) as connection:
+        async with connected(desk.pool) as connection:
             return await roster.alive(connection, beats)
     except UnavailableError:
         desk.signs = beats | desk.signs  # they are there, though it cannot be written down now
@@ -107,7 +108,7 @@ async def _note_presence(desk: Desk, agent_id: str, presence: Presence | None) -
     """Note it in one statement, unless they go: when a shift begins, thousands come at once."""
     if presence is Presence.OFFLINE:
         return await _leaves(desk, agent_id)
-    async with desk.turn(), store.connected(desk.pool) as connection:
+    async with desk.turn(), connected(desk.pool) as connection:
         now = clock.now()
         if presence is None:
             row = await roster.signed(connection, agent_id, now)

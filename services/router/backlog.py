@@ -21,6 +21,7 @@ from services.router.domain.targets import Duty
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
 from services.runtime.metrics import set_all
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ class Backlog:
             began = clock.monotonic()
             try:
                 counted = await self.look()
-                async with store.connected(self._pool) as connection:
+                async with connected(self._pool) as connection:
                     staffed = await roster.on_duty(connection)
             except UnavailableError as error:
                 _log.warning("queues_not_measured", reason=str(error)[:200])
@@ -103,7 +104,7 @@ class Backlog:
 
     async def _count(self) -> Counted:
         began, at = clock.monotonic(), clock.now()
-        async with store.connected(self._pool) as connection:
+        async with connected(self._pool) as connection:
             depths = await store.depths(connection)
         self._last = Counted(tuple(depths), at, began)
         return self._last

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.contracts.values import TicketState
-from services.router import metrics, roster, store
+from services.router import metrics, roster
 from services.router.domain.desk import work_of
 from services.router.lanes import Lanes, kind_of
 from services.runtime import clock
-from services.runtime.postgres import later_if_away
+from services.runtime.postgres import connected, later_if_away
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -342,7 +342,7 @@ class Bell:
             every_lane = began >= due
             asked = self._to_look_at(began) if began - looked >= _HANDS_SECONDS else set[str]()
             with later_if_away():
-                async with store.connected(pool) as connection:
+                async with connected(pool) as connection:
                     await self._look(connection, every_lane=every_lane)
                     if every_lane:
                         least = every_s if self._waiters else max(every_s, _IDLE_SECONDS)

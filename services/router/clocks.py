@@ -19,7 +19,7 @@ import structlog
 from services.router import store
 from services.router.domain.desk import turn_of
 from services.runtime import clock
-from services.runtime.postgres import later_if_away
+from services.runtime.postgres import connected, later_if_away
 
 if TYPE_CHECKING:
     from services.router.acting import Desk
@@ -102,7 +102,7 @@ async def look(desk: Desk, seen: frozenset[str], lease: timedelta = LEASE) -> fr
 
 
 async def _say(desk: Desk, rules: DeskRules, lease: timedelta) -> _Said:
-    async with store.connected(desk.pool) as connection:
+    async with connected(desk.pool) as connection:
         row = await connection.fetchrow(_SAY, rules.hash, lease)
         in_force = frozenset(one["desk_hash"] for one in await connection.fetch(_IN_FORCE))
     if row is None:
@@ -127,7 +127,7 @@ async def _store_anew(desk: Desk, rules: DeskRules, lease: timedelta, begun: dat
             after, n = await _page(desk, rules, statement, after)
             moved += n
             await asyncio.sleep(clock.monotonic() - began)
-    async with store.connected(desk.pool) as connection:
+    async with connected(desk.pool) as connection:
         await connection.execute(_STORED, rules.hash, begun)
     if moved:
         _log.info("clocks_changed", tickets=moved, desk_hash=rules.hash)
@@ -141,7 +141,7 @@ async def _page(
 
     It is read without a lock: nearly always nothing differs. Nothing is told and no version made: no one did anything.
     """
-    async with store.connected(desk.pool) as connection:
+    async with connected(desk.pool) as connection:
         rows = await connection.fetch(statement, *after, _PAGE)
     other = set()
     for row in rows:

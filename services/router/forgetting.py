@@ -12,7 +12,7 @@ import structlog
 
 from services.router import roster, store
 from services.runtime import clock
-from services.runtime.postgres import later_if_away
+from services.runtime.postgres import connected, later_if_away
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ async def forget_reporters(
     """Forget what is old, again and again, for the life of the service."""
     while True:
         with later_if_away():
-            async with store.connected(pool) as connection:
+            async with connected(pool) as connection:
                 await store.forget_reporters(connection, clock.now() - bounds.matter - bounds.event_lag)
                 await roster.forget_known(connection, clock.now() - rules().timings.known)
         await asyncio.sleep(every_s)

@@ -10,11 +10,12 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from services.router import roster, store
+from services.router import roster
 from services.router.acting import NoSuchAgentError, NotThereError
 from services.router.domain.log import Did
 from services.router.roster import Presence
 from services.runtime import clock
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +109,7 @@ async def glance(desk: Desk, agent_id: str, *, in_case: bool = False) -> Glance 
     Raises:
         NoSuchAgentError: there is none of this id.
     """
-    async with desk.turn(in_case=in_case), store.connected(desk.pool) as connection:
+    async with desk.turn(in_case=in_case), connected(desk.pool) as connection:
         while not desk.bell.closed:
             known, lanes = desk.seated.get(agent_id), desk.bell.lanes
             worth = lanes.worth(known) if known is not None else []

@@ -5,7 +5,6 @@ Never here: a decision. A ticket is stored whole; the columns beside it are only
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -22,11 +21,10 @@ from services.router.domain.ticket import Ticket
 from services.router.domain.work import Phase
 from services.runtime import outbox, positions
 from services.runtime.errors import UnavailableError
-from services.runtime.postgres import translated
 from services.runtime.rows import Table
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from services.router.domain.batch import Book
     from services.router.domain.desk import Turn
     from services.router.domain.repeats import Reporter
-    from services.runtime.postgres import Connection, Pool
+    from services.runtime.postgres import Connection
 
 _TICKET: Final = TypeAdapter(Ticket)
 
@@ -143,18 +141,6 @@ class Stored:
 
     tickets: list[Ticket]
     open: dict[Reporter, tuple[UUID, ...]]
-
-
-@asynccontextmanager
-async def connected(pool: Pool) -> AsyncIterator[Connection]:
-    """Take a connection of the pool.
-
-    Raises:
-        UnavailableError: the database cannot answer.
-    """
-    with translated():
-        async with pool.acquire() as connection:
-            yield connection
 
 
 async def load(tx: Connection, ticket_ids: Collection[UUID], handles: Collection[Reporter], now: datetime) -> Stored:

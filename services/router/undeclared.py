@@ -17,7 +17,7 @@ from services.router.domain.desk import GRIDLINE
 from services.router.domain.log import Did, Event
 from services.router.tree.desk import kinds_of_no_ticket, queues_of_no_tree
 from services.runtime import clock
-from services.runtime.postgres import later_if_away
+from services.runtime.postgres import connected, later_if_away
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +87,7 @@ def tell_unknown(desk: Desk, told: list[str]) -> list[str]:
 async def look(desk: Desk, lease: timedelta = LEASE) -> int:
     """Say which queues there are here, hear of others', and for a while decide again what is left; return how many."""
     rules = desk.book.rules
-    async with store.connected(desk.pool) as connection:
+    async with connected(desk.pool) as connection:
         has_listened = await connection.fetchval(_SAY, rules.hash, list(rules.tree.queues), lease)
         declared = {row["queue"] for row in await connection.fetch(_DECLARED)}
         left = {row["queue"] for row in await connection.fetch(_WAITED_IN)} - declared

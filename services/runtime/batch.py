@@ -20,7 +20,7 @@ from services.runtime import metrics, outbox, positions
 from services.runtime.failpoints import failpoint
 from services.runtime.handling import Decided, Received
 from services.runtime.positions import Move, TopicPartition
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 from services.runtime.recognising import digest
 
 if TYPE_CHECKING:
@@ -198,16 +198,15 @@ class Transactor:
     ) -> Outcome:
         outcome = Outcome()
         failpoint("batch.begun")
-        with translated():
-            async with self.pool.acquire() as connection:
-                try:
-                    await connection.execute(_BEGIN)
-                    await self._steps(connection, batch, claims, now, refusal, outcome)
-                except BaseException:
-                    if not connection.is_closed():
-                        await connection.execute("ROLLBACK")
-                    raise
-                await connection.execute("COMMIT")
+        async with connected(self.pool) as connection:
+            try:
+                await connection.execute(_BEGIN)
+                await self._steps(connection, batch, claims, now, refusal, outcome)
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
         failpoint("batch.committed")
         if outcome.decided.after_commit is not None:
             outcome.decided.after_commit()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.topics import BY_NAME
 from services.runtime import clock, metrics, positions
 from services.runtime.errors import HaltError
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 from services.runtime.recognising import DECIDE, Recognising
 
 if TYPE_CHECKING:
@@ -136,15 +136,12 @@ class Claiming:
 
     async def _claim(self, begins: Mapping[TopicPartition, int]) -> dict[TopicPartition, Claim]:
         """Claim partitions, given where each log begins."""
-        with translated():
-            async with self._pool.acquire() as connection:
-                claims = {}
-                for at, begin in begins.items():
-                    plain = self.names[at.topic], at.partition
-                    claims[at] = await positions.claim(
-                        connection, plain, first=begin, owner=self._owner, now=clock.now()
-                    )
-                return claims
+        async with connected(self._pool) as connection:
+            claims = {}
+            for at, begin in begins.items():
+                plain = self.names[at.topic], at.partition
+                claims[at] = await positions.claim(connection, plain, first=begin, owner=self._owner, now=clock.now())
+            return claims
 
     def _check_log(self, at: TopicPartition, claim: Claim, begin: int, end: int) -> None:
         compacted = BY_NAME[self.names[at.topic]].compacted

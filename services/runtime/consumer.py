@@ -24,7 +24,7 @@ from services.runtime.fetching import Fetching
 from services.runtime.halting import DeadLetterLimit, Watchdog
 from services.runtime.log_client import LogClient
 from services.runtime.positions import Claim, Move
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -242,9 +242,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has 
             moves = {
                 one.plain: Move(one.claim.epoch, one.claim.next_offset, end, positions.NO_RECORD) for one, end in ends
             }
-            with translated():
-                async with self._transactor.pool.acquire() as connection:
-                    await positions.move(connection, moves)
+            async with connected(self._transactor.pool) as connection:
+                await positions.move(connection, moves)
             for one, end in ends:
                 one.claim, one.read_to = Claim(one.claim.epoch, end), end
 

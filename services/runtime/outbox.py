@@ -24,7 +24,7 @@ from services.contracts.envelope import Outgoing, encode
 from services.runtime import clock, metrics
 from services.runtime.errors import PartitionsRefuseError, UnavailableError
 from services.runtime.failpoints import failpoint
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 from services.runtime.producer import Producer, refuse_oversize
 
 if TYPE_CHECKING:
@@ -202,9 +202,8 @@ class Relay:
         try:
             while True:
                 try:
-                    with translated():
-                        async with self._pool.acquire() as connection:
-                            await self._hold(connection)
+                    async with connected(self._pool) as connection:
+                        await self._hold(connection)
                 except UnavailableError as error:
                     metrics.UNAVAILABLE.labels("relay").inc()
                     self._log.warning("relay_waits", reason=str(error))

@@ -86,6 +86,19 @@ def translated() -> Iterator[None]:
         raise UnavailableError(f"postgres: {in_words(error)}") from error
 
 
+@asynccontextmanager
+async def connected(pool: Pool) -> AsyncIterator[Connection]:
+    """Take a connection of a pool; errors are ``translated``.
+
+    Raises:
+        UnavailableError: the server cannot answer now.
+        RefusedError: the data does not fit a column's type.
+    """
+    with translated():
+        async with pool.acquire() as connection:
+            yield connection
+
+
 @contextmanager
 def later_if_away() -> Iterator[None]:
     """Put off until the next time what is done again and again for the life of a service, if Postgres is away now."""

@@ -34,7 +34,7 @@ from services.runtime.lookups import Loop
 from services.runtime.migration import migrate
 from services.runtime.open_files import ENOUGH, allow_as_many_as_may_be
 from services.runtime.outbox import Outbox, Relay
-from services.runtime.postgres import open_pool, take_the_time, translated
+from services.runtime.postgres import connected, open_pool, take_the_time, translated
 from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings, SettingsError, misspelt, read_settings
 from services.runtime.yaml_reading import RulesError
@@ -344,10 +344,9 @@ class _Service:
                 await asyncio.wait([tasks[name] for name in ("http", "consumer") if name in tasks])
                 while self._pool is not None and self._producer.connected:
                     try:
-                        with translated():
-                            async with self._pool.acquire() as connection:
-                                if not await outbox.measure(connection, clock.now()):
-                                    break
+                        async with connected(self._pool) as connection:
+                            if not await outbox.measure(connection, clock.now()):
+                                break
                     except UnavailableError:
                         # Without the database nothing more can be published; the rows are there when we come back.
                         # It must not hide why we are leaving, either.
@@ -403,13 +402,12 @@ class _Service:
         rounds, more = 0, False
         while True:
             try:
-                with translated():
-                    async with self._pool.acquire() as connection:  # type: ignore[union-attr] # started only with one
-                        await take_the_time(connection)
-                        await outbox.measure(connection, clock.now())
-                        found = await positions.totals(connection)
-                        if more or rounds % _PRUNE_ROUNDS == 0:
-                            more = await retention.prune(connection)
+                async with connected(self._pool) as connection:  # type: ignore[arg-type] # started only with one
+                    await take_the_time(connection)
+                    await outbox.measure(connection, clock.now())
+                    found = await positions.totals(connection)
+                    if more or rounds % _PRUNE_ROUNDS == 0:
+                        more = await retention.prune(connection)
                 for name, n in found.items():
                     metrics.TALLY.labels(name).set(n)
                 if self._parts.imbalance is not None:

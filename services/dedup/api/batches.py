@@ -17,7 +17,7 @@ from services.dedup.store import network
 from services.runtime import clock
 from services.runtime.handling import Publication
 from services.runtime.http import Problem
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,28 +88,27 @@ async def take_in(
         everywhere: Whether an area that has an open outage at the device hears of it too, whatever feeds it now.
     """
     now = clock.now()
-    with translated():
-        async with pool.acquire() as connection, connection.transaction():
-            accounts = {one.account_id for one in posted if one.device is None and one.account_id}
-            known = await network.meters(connection, accounts)
-            devices = {one.device for one in posted if one.device}
-            areas = await network.areas_of_devices(connection, devices)
-            homes = await network.homes_of_outages(connection, devices) if everywhere and devices else {}
-            reported = await network.homes_of_accounts(connection, accounts) if everywhere and accounts else {}
-            publications, unknown = [], []
-            for one in posted:
-                same = fingerprint(one)  # of what was said: when it arrived, and where that goes, may change meanwhile
-                device, area = known.get(one.account_id or "", (None, None))
-                elsewhere = reported.get(one.account_id or "", [])
-                if one.device is not None:
-                    device, area = one.device, areas.get(one.device)
-                    elsewhere = [(home, one.device) for home in homes.get(one.device, ())]
-                at = [] if device is None or area is None else [At(area, device, in_force=True)]
-                at += [At(home, there, in_force=False) for home, there in elsewhere if (home, there) != (area, device)]
-                if not at:
-                    unknown.append(one.event_id)
-                    continue
-                publications += [Publication(OUTAGE_INPUT, made(one, place, now), None, same) for place in at]
-            await outbox.publish(connection, publications, now)
+    async with connected(pool) as connection, connection.transaction():
+        accounts = {one.account_id for one in posted if one.device is None and one.account_id}
+        known = await network.meters(connection, accounts)
+        devices = {one.device for one in posted if one.device}
+        areas = await network.areas_of_devices(connection, devices)
+        homes = await network.homes_of_outages(connection, devices) if everywhere and devices else {}
+        reported = await network.homes_of_accounts(connection, accounts) if everywhere and accounts else {}
+        publications, unknown = [], []
+        for one in posted:
+            same = fingerprint(one)  # of what was said: when it arrived, and where that goes, may change meanwhile
+            device, area = known.get(one.account_id or "", (None, None))
+            elsewhere = reported.get(one.account_id or "", [])
+            if one.device is not None:
+                device, area = one.device, areas.get(one.device)
+                elsewhere = [(home, one.device) for home in homes.get(one.device, ())]
+            at = [] if device is None or area is None else [At(area, device, in_force=True)]
+            at += [At(home, there, in_force=False) for home, there in elsewhere if (home, there) != (area, device)]
+            if not at:
+                unknown.append(one.event_id)
+                continue
+            publications += [Publication(OUTAGE_INPUT, made(one, place, now), None, same) for place in at]
+        await outbox.publish(connection, publications, now)
     outbox.wake()
     return BatchAccepted(accepted=len(posted) - len(unknown), unknown=unknown)

@@ -20,7 +20,7 @@ from services.dedup.store import commands, network, views
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,10 +91,9 @@ async def _open_incident(pool: Pool, key: UUID) -> asyncpg.Record:
     Raises:
         Problem: 404 there is none, 409 it is closed, with where its reports are now.
     """
-    with translated():
-        async with pool.acquire() as connection:
-            row = await views.incident_of(connection, key, clock.now())
-            live = None if row is None else await views.successor_of(connection, key)
+    async with connected(pool) as connection:
+        row = await views.incident_of(connection, key, clock.now())
+        live = None if row is None else await views.successor_of(connection, key)
     if row is None:
         raise Problem(404, f"no incident {key}")
     if row["state"] in _CLOSED:
@@ -133,9 +132,8 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
 
         ``others`` are checked with it: open incidents by the field of the request, in that area or ``anywhere``.
         """
-        with translated():
-            async with pool.acquire() as connection:
-                known = await commands.command_of(connection, command_id(said.command_id))
+        async with connected(pool) as connection:
+            known = await commands.command_of(connection, command_id(said.command_id))
         if known is not None:
             return str(known["area"])
         area = str((await _open_incident(pool, key))["area"])
@@ -201,10 +199,9 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
 
     @router.post("/reports/{report_id}/place", summary="Place a waiting report at a device")
     async def place(report_id: UUID, said: PlaceReport, by: Hand = dispatcher) -> CommandView:
-        with translated():
-            async with pool.acquire() as connection:
-                report = await views.report_of(connection, report_id)
-                area = await network.area_of_device(connection, said.device)
+        async with connected(pool) as connection:
+            report = await views.report_of(connection, report_id)
+            area = await network.area_of_device(connection, said.device)
         if report is None:
             raise Problem(404, f"no report {report_id} has come to dedup")
         if report["erased_at"] is not None:
@@ -217,18 +214,16 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
 
     @router.post("/commands/{undone}/undo", summary="Undo a command")
     async def undo(undone: UUID, said: Said, by: Hand = dispatcher) -> CommandView:
-        with translated():
-            async with pool.acquire() as connection:
-                known = await commands.command_of(connection, undone)
+        async with connected(pool) as connection:
+            known = await commands.command_of(connection, undone)
         if known is None:
             raise Problem(404, f"no command {undone} was ever given here")
         return await by.give(said, known["area"], CommandAction.UNDO, undoes=undone)
 
     @router.get("/commands/{key}", dependencies=[may_read], summary="A command and its result")
     async def one(key: UUID) -> CommandView:
-        with translated():
-            async with pool.acquire() as connection:
-                row = await commands.command_of(connection, key)
+        async with connected(pool) as connection:
+            row = await commands.command_of(connection, key)
         if row is None:
             raise Problem(404, f"no command {key} was ever given here")
         return view(row)
@@ -240,9 +235,8 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> CommandPage:
         since = read_cursor(after)
-        with translated():
-            async with pool.acquire() as connection:
-                rows = await commands.commands_about(connection, about, since, limit + 1)
+        async with connected(pool) as connection:
+            rows = await commands.commands_about(connection, about, since, limit + 1)
         page, following = cut(rows, limit, "accepted_at", "command_id")
         return CommandPage(commands=[view(row) for row in page], next=following)
 

@@ -19,7 +19,7 @@ from services.dedup.store import reliability
 from services.runtime import clock
 from services.runtime.keys import let_in
 from services.runtime.periods import Instant, period
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,20 +97,19 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
             momentary = timedelta(minutes=momentary_minutes)
         by_area: dict[str, Figures] = {}
         days: dict[str, Figures] = {}
-        with translated():
-            async with pool.acquire() as connection:
-                served = Figures(await reliability.customers_served(connection, area))
-                began = reliability.interruptions(connection, since, until, area, momentary)
-                async with aclosing(began) as areas:
-                    async for found in areas:
-                        zone = until.tzinfo or UTC
-                        of_days = by_day(found, zone, momentary=momentary, until=now, between=(since, until))
-                        if of_days:
-                            by_area[found[0].area] = sum(of_days.values(), Figures(0))
-                        for day, one in of_days.items():
-                            days[day] = days.get(day, served) + one
-                        await asyncio.sleep(0)  # orders wait for nobody's figures
-                customers = await reliability.customers_by_area(connection, list(by_area))
+        async with connected(pool) as connection:
+            served = Figures(await reliability.customers_served(connection, area))
+            began = reliability.interruptions(connection, since, until, area, momentary)
+            async with aclosing(began) as areas:
+                async for found in areas:
+                    zone = until.tzinfo or UTC
+                    of_days = by_day(found, zone, momentary=momentary, until=now, between=(since, until))
+                    if of_days:
+                        by_area[found[0].area] = sum(of_days.values(), Figures(0))
+                    for day, one in of_days.items():
+                        days[day] = days.get(day, served) + one
+                    await asyncio.sleep(0)  # orders wait for nobody's figures
+            customers = await reliability.customers_by_area(connection, list(by_area))
         return Reliability(
             start=since,
             end=until,

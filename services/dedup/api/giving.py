@@ -27,7 +27,7 @@ from services.runtime import clock
 from services.runtime.handling import Publication
 from services.runtime.http import FieldProblem, Problem
 from services.runtime.keys import Holder, let_in
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,19 +135,18 @@ class Hand:
             accepted_at=clock.now(),
             **told,
         )
-        with translated():
-            async with self.pool.acquire() as connection, connection.transaction():
-                known = await commands.command_of(connection, command.command_id)
-                if known is None:
-                    if seen is not None:
-                        await seen.check(connection)
-                    if await commands.give(connection, command):
-                        publication = Publication(OUTAGE_INPUT, command, self.trace)
-                        await self.outbox.publish(connection, [publication], command.accepted_at)
-                    else:
-                        known = await commands.command_of(connection, command.command_id)
-                        if known is None:
-                            raise Problem(412, "another command about it is being decided: look again, then act")
+        async with connected(self.pool) as connection, connection.transaction():
+            known = await commands.command_of(connection, command.command_id)
+            if known is None:
+                if seen is not None:
+                    await seen.check(connection)
+                if await commands.give(connection, command):
+                    publication = Publication(OUTAGE_INPUT, command, self.trace)
+                    await self.outbox.publish(connection, [publication], command.accepted_at)
+                else:
+                    known = await commands.command_of(connection, command.command_id)
+                    if known is None:
+                        raise Problem(412, "another command about it is being decided: look again, then act")
         if known is not None:
             _same(known, command)
         self.outbox.wake()
@@ -156,9 +155,8 @@ class Hand:
     async def _outcome(self, key: UUID) -> CommandView:
         until, looks = clock.monotonic() + self.wait, 0
         while True:
-            with translated():
-                async with self.pool.acquire() as connection:
-                    row = await commands.command_of(connection, key)
+            async with connected(self.pool) as connection:
+                row = await commands.command_of(connection, key)
             if row is None:
                 raise AssertionError("a command that was accepted is kept")
             if row["outcome"] is not None or clock.monotonic() >= until:

@@ -21,7 +21,7 @@ from services.dedup.store.columns import etr_of
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,12 +174,11 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
     ) -> IncidentPage:
         since = read_cursor(after)
-        with translated():
-            async with pool.acquire() as connection:
-                states = [one.value for one in state] if state else None
-                rows = await views.page_of_incidents(
-                    connection, states, area, since, limit + 1, proposed=proposed_plan, now=clock.now()
-                )
+        async with connected(pool) as connection:
+            states = [one.value for one in state] if state else None
+            rows = await views.page_of_incidents(
+                connection, states, area, since, limit + 1, proposed=proposed_plan, now=clock.now()
+            )
         page, following = cut(rows, limit, "opened_at", "incident_id")
         return IncidentPage(incidents=[_incident(row) for row in page], next=following)
 
@@ -194,15 +193,14 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         response: Response,
         follow: Annotated[bool, Query(description="Show the incident it was merged into, if it was")] = True,  # noqa: FBT002 - a query parameter
     ) -> IncidentDetail:
-        with translated():
-            async with pool.acquire() as connection:
-                shown = await views.successor_of(connection, incident_id) if follow else incident_id
-                row = None if shown is None else await views.incident_of(connection, shown, clock.now())
-                if row is None or shown is None:
-                    raise Problem(404, f"no incident {incident_id}")
-                members = await views.members_of(connection, shown, _MEMBERS)
-                order = await views.order_versions_of(connection, shown)
-                progress = await views.progress_of(connection, shown)
+        async with connected(pool) as connection:
+            shown = await views.successor_of(connection, incident_id) if follow else incident_id
+            row = None if shown is None else await views.incident_of(connection, shown, clock.now())
+            if row is None or shown is None:
+                raise Problem(404, f"no incident {incident_id}")
+            members = await views.members_of(connection, shown, _MEMBERS)
+            order = await views.order_versions_of(connection, shown)
+            progress = await views.progress_of(connection, shown)
         response.headers["ETag"] = f'"{row["revision"]}"'
         if shown != incident_id:
             response.headers["Content-Location"] = f"/v1/incidents/{shown}"

@@ -17,7 +17,7 @@ from services.dedup.store import views
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,12 +71,11 @@ def order_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) 
             progress_id=_progress_id(order_id, said.progress_id),
             order_id=order_id,
         )
-        with translated():
-            async with pool.acquire() as connection, connection.transaction():
-                order = (await views.orders_by_id(connection, [order_id])).get(order_id)
-                if order is None:
-                    raise Problem(404, f"no order {order_id} was ever issued here")
-                await outbox.publish(connection, [rekeyed(order, message, now, traceparent)], now)
+        async with connected(pool) as connection, connection.transaction():
+            order = (await views.orders_by_id(connection, [order_id])).get(order_id)
+            if order is None:
+                raise Problem(404, f"no order {order_id} was ever issued here")
+            await outbox.publish(connection, [rekeyed(order, message, now, traceparent)], now)
         outbox.wake()
         return ProgressAccepted(progress_id=message.progress_id, incident_id=order.incident_id)
 

@@ -18,7 +18,7 @@ from services.dedup.store import commands, network
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,18 +67,16 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     may_read = Depends(let_in(keys, Scope.READ))
 
     async def area_of(device: str) -> str:
-        with translated():
-            async with pool.acquire() as connection:
-                area = await network.area_of_device(connection, device)
+        async with connected(pool) as connection:
+            area = await network.area_of_device(connection, device)
         if area is None:
             errors = [{"field": "device", "reason": f"the network has no device {device!r}"}]
             raise Problem(422, "some fields do not fit", errors=errors)
         return area
 
     async def known(key: UUID) -> asyncpg.Record:
-        with translated():
-            async with pool.acquire() as connection:
-                row = await commands.planned_outage(connection, key)
+        async with connected(pool) as connection:
+            row = await commands.planned_outage(connection, key)
         if row is None:
             raise Problem(404, f"no planned outage {key}")
         return row
@@ -91,9 +89,8 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> PlannedPage:
         since = read_cursor(after)
-        with translated():
-            async with pool.acquire() as connection:
-                rows = await commands.planned_outages(connection, area, ending_after or clock.now(), since, limit + 1)
+        async with connected(pool) as connection:
+            rows = await commands.planned_outages(connection, area, ending_after or clock.now(), since, limit + 1)
         page, following = cut(rows, limit, "starts_at", "planned_id")
         return PlannedPage(planned_outages=[PlannedView(**dict(row)) for row in page], next=following)
 

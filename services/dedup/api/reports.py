@@ -21,7 +21,7 @@ from services.grid.store import load_trees
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,9 +99,8 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
     ) -> WaitingReports:
         since = read_cursor(after)
-        with translated():
-            async with pool.acquire() as connection:
-                rows = await views.waiting_reports(connection, area, since, limit + 1)
+        async with connected(pool) as connection:
+            rows = await views.waiting_reports(connection, area, since, limit + 1)
         page, following = cut(rows, limit, "reported_at", "report_id")
         reports = [WaitingReport(**dict(row), words=sentence(row["reason"], {}, waits=True)) for row in page]
         return WaitingReports(reports=reports, next=following)
@@ -114,19 +113,15 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
     async def explain(report_id: UUID) -> Explanation:
         if ground is None:
             raise AssertionError("a description explains nothing")
-        with translated():
-            # Of one moment: several queries read the area, and it goes on meanwhile.
-            async with (
-                pool.acquire() as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                row = await views.report_of(connection, report_id)
-                if row is None:
-                    raise Problem(404, f"no report {report_id} has come to dedup")
-                ledger = await views.ledger_of(connection, report_id)
-                area = row["area"]
-                trees = await load_trees(connection, [area])
-                state = (await load_areas(connection, [area], trees, ground.rules))[area]
+        # Of one moment: several queries read the area, and it goes on meanwhile.
+        async with connected(pool) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            row = await views.report_of(connection, report_id)
+            if row is None:
+                raise Problem(404, f"no report {report_id} has come to dedup")
+            ledger = await views.ledger_of(connection, report_id)
+            area = row["area"]
+            trees = await load_trees(connection, [area])
+            state = (await load_areas(connection, [area], trees, ground.rules))[area]
         rows = [LedgerRow(**one, words=sentence(one["rule"], one["evidence"])) for one in ledger]
         words = sentence(row["reason"], {}, waits=row["outcome"] == "needs_person")
         if rows and row["outcome"] == "in_incident":

@@ -13,7 +13,7 @@ from services.dedup.keys import Scope
 from services.dedup.store.storms import storms_of
 from services.runtime import clock
 from services.runtime.keys import let_in
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,9 +52,8 @@ def storm_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> Storms:
         now = clock.now()
-        with translated():
-            async with pool.acquire() as connection:
-                rows = await storms_of(connection, area, limit)
+        async with connected(pool) as connection:
+            rows = await storms_of(connection, area, limit)
         shown = []
         for row in rows:
             told = dict(row)

@@ -15,7 +15,7 @@ from services.grid.store import load_trees
 from services.runtime import clock
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
-from services.runtime.postgres import translated
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,15 +61,14 @@ def surroundings_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRou
         summary="The network around an incident, and where calls came from",
     )
     async def around(incident_id: UUID) -> Surroundings:
-        with translated():
-            async with pool.acquire() as connection:
-                shown = await views.successor_of(connection, incident_id)
-                row = None if shown is None else await views.incident_of(connection, shown, clock.now())
-                if row is None or shown is None:
-                    raise Problem(404, f"no incident {incident_id}")
-                reports = await views.reports_by_device(connection, shown)
-                standing = await views.standing_in(connection, row["area"])
-                trees = await load_trees(connection, [row["area"]])
+        async with connected(pool) as connection:
+            shown = await views.successor_of(connection, incident_id)
+            row = None if shown is None else await views.incident_of(connection, shown, clock.now())
+            if row is None or shown is None:
+                raise Problem(404, f"no incident {incident_id}")
+            reports = await views.reports_by_device(connection, shown)
+            standing = await views.standing_in(connection, row["area"])
+            trees = await load_trees(connection, [row["area"]])
         tree, device = trees.get(row["area"]), row["device_id"]
         if tree is None or device not in tree:
             raise Problem(404, f"the network in force has no device {device}, so there is nothing to draw around it")

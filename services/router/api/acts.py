@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from services.contracts.values import Basis, Language, Name, Place, Position, Priority, Text, Word
 from services.grid.lookup import resolve_places
-from services.router import roster, store
+from services.router import roster
 from services.router.acting import Desk
 from services.router.api.answers import REFUSALS, SeenVersion, author, etag, problem
 from services.router.api.tickets import TicketView, key_of, one_ticket, view
@@ -25,6 +25,7 @@ from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem, wrong_field
 from services.runtime.keys import Holder, KeyRing, let_in
+from services.runtime.postgres import connected
 
 
 class Said(BaseModel):
@@ -245,7 +246,7 @@ async def _found(desk: Desk, said: Placed) -> Place:
         Problem: nothing of the network is found by it, or several places are.
     """
     evidence = evidence_of(Clues(said.account_id, None, said.position, said.address, said.device))
-    async with store.connected(desk.pool) as connection:
+    async with connected(desk.pool) as connection:
         [found] = await resolve_places(connection, [evidence])
     place = found.as_value()
     field = next(name for name in _WHERE if getattr(said, name))
@@ -259,7 +260,7 @@ async def _found(desk: Desk, said: Placed) -> Place:
 
 async def _can_receive(desk: Desk, agent_id: str, field: str) -> None:
     """Refuse to keep a ticket for somebody who does not exist or is not there: its customer would only wait."""
-    async with store.connected(desk.pool) as connection:
+    async with connected(desk.pool) as connection:
         found = await roster.one(connection, agent_id)
     if found is None:
         raise wrong_field(field, f"{agent_id}: no agent has this id")

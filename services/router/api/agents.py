@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.contracts.values import Name, Word
-from services.router import roster, store
+from services.router import roster
 from services.router.acting import Desk, NoSuchAgentError
 from services.router.api.answers import known_queue, problem
 from services.router.api.tickets import TicketView, view
@@ -24,6 +24,7 @@ from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import wrong_field
 from services.runtime.keys import Holder, let_in
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +112,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 
     @router.get("/agents/{agent_id}", summary="An agent and their tickets", dependencies=[reads])
     async def get_agent(agent_id: Name) -> AgentDesk:
-        async with store.connected(desk.pool) as connection:
+        async with connected(desk.pool) as connection:
             row = await roster.one(connection, agent_id)
             tickets = await roster.in_hand(connection, agent_id)
         if row is None:
@@ -151,7 +152,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 async def _written(desk: Desk, after: str, presence: Presence | None, queue: str | None, limit: int) -> list[str]:
     """Return agents as they are shown; between one part and the next the process does other things."""
     written: list[str] = []
-    async with store.connected(desk.looking) as connection:
+    async with connected(desk.looking) as connection:
         while len(written) < limit:
             some = min(_TOGETHER, limit - len(written))
             found = await roster.page(connection, after, presence, queue, some)

@@ -12,13 +12,14 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.values import Name, TicketState, Timestamp
-from services.router import finding, store
+from services.router import finding
 from services.router.api.tickets import TicketView, view
 from services.router.domain.repeats import account_of, number_of
 from services.router.store import NoSuchPlaceError
 from services.router.tree.keys import Scope
 from services.runtime.http import wrong_field
 from services.runtime.keys import let_in
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ def finding_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         """Find what a caller rang about before. Who has its reference asks for it by that: `GET /tickets/{key}`."""
         asked = _asked(said)
         try:
-            async with store.connected(desk.looking) as connection:
+            async with connected(desk.looking) as connection:
                 found = await finding.find(connection, asked, said.limit)
         except NoSuchPlaceError:
             raise wrong_field("after", "no ticket has this id") from None

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Word
-from services.router import figures, store
+from services.router import figures
 from services.router.api.answers import known_queue
 from services.router.api.queues import QueueView, queue_views
 from services.router.domain.kpi import Counts, with_told
@@ -18,6 +18,7 @@ from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.keys import let_in
 from services.runtime.periods import Instant, period
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,7 @@ def kpi_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         since, until = period(since, until, _LONGEST)
         rules = desk.rules()
         within_s, ring_s = rules.answer_within.total_seconds(), rules.ring.total_seconds()
-        async with store.connected(desk.looking) as connection:
+        async with connected(desk.looking) as connection:
             counts = await figures.count(connection, since, until, queue, within_s, ring_s)
             told = await figures.told(connection, since, until, queue)
         if counts == Counts() and not told:

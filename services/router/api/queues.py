@@ -20,6 +20,7 @@ from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.http import Problem, wrong_field
 from services.runtime.keys import let_in
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +84,7 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         after: Annotated[UUID | None, Query(description="Id of the last ticket of the page before")] = None,
     ) -> QueueTicketsView:
         rules, counted = book.rules, await desk.backlog.seen()
-        async with store.connected(pool) as connection:
+        async with connected(pool) as connection:
             tickets = await store.waiting(connection, name, limit, after)
             lost = after is not None and not tickets and not await store.by_id(connection, after)
         if lost:

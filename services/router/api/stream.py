@@ -34,6 +34,7 @@ from services.runtime.errors import UnavailableError
 from services.runtime.event_stream import DESCRIBED, EventStream
 from services.runtime.http import refuse_head
 from services.runtime.keys import Holder, let_in
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +152,7 @@ def _ticket_of(event_id: str) -> UUID | None:
 async def _ended(desk: Desk, agent_id: str, event_id: str) -> OfferEnded | None:
     if (ticket_id := _ticket_of(event_id)) is None:
         return None
-    async with store.connected(desk.pool) as connection:
+    async with connected(desk.pool) as connection:
         found = await store.by_id(connection, ticket_id)
     if not found:
         return None

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import Name, Word
-from services.router import overdue, store
+from services.router import overdue
 from services.router.api.answers import known_queue
 from services.router.api.tickets import TicketView, view
 from services.router.domain.desk import turn_of
@@ -24,6 +24,7 @@ from services.router.tree.keys import Scope
 from services.runtime.http import wrong_field
 from services.runtime.keys import let_in
 from services.runtime.periods import Instant, period
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,7 +93,7 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
         after: Annotated[str | None, Query(pattern=overdue.WARNED_PLACE, description=_AFTER)] = None,
     ) -> WarnedListView:
         with _its_place():
-            async with store.connected(desk.looking) as connection:
+            async with connected(desk.looking) as connection:
                 found, further = await overdue.warned(connection, level, queue, limit, after)
         if not found:
             known_queue(queue, desk.book.declared)
@@ -111,7 +112,7 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
     ) -> EscalationsView:
         since, until = period(since, until, _LONGEST)
         with _its_place():
-            async with store.connected(desk.looking) as connection:
+            async with connected(desk.looking) as connection:
                 found, further = await overdue.escalations(connection, since, until, level, queue, limit, after)
         if not found:
             known_queue(queue, desk.book.declared)

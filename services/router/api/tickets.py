@@ -26,6 +26,7 @@ from services.router.domain.ticket import ReportState, Ticket
 from services.router.tree.keys import Scope
 from services.runtime.http import Problem
 from services.runtime.keys import let_in
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +114,7 @@ def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=_MOST_LINES)] = _MOST_LINES,
     ) -> LogView:
         ticket = await one_ticket(desk.looking, key)
-        async with store.connected(desk.looking) as connection:
+        async with connected(desk.looking) as connection:
             return LogView(log=await store.log_of(connection, ticket.ticket_id, skip, limit))
 
     return router
@@ -122,7 +123,7 @@ def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 async def tickets_of(pool: Pool, key: str) -> list[Ticket]:
     """Return the tickets an id or a reference names, as they stand; a joined one is the one it joined."""
     ticket_id, ticket_ref = key_of(key)
-    async with store.connected(pool) as connection:
+    async with connected(pool) as connection:
         if ticket_id is not None:
             found = await store.by_id(connection, ticket_id)
         else:

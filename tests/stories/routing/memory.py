@@ -90,10 +90,6 @@ class _Memory:
         yield self
 
     @asynccontextmanager
-    async def connected(self, _pool: object) -> AsyncIterator[_Memory]:
-        yield self
-
-    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         before = self.rows.copy()
         try:
@@ -365,7 +361,7 @@ def _has(ticket: Ticket, agent_id: str) -> bool:
     return work_of(ticket).in_hand and work_of(ticket).agent == agent_id
 
 
-_OF_STORE: Final = ("connected", "load", "locked", "keep", "acted", "save", "by_id")
+_OF_STORE: Final = ("load", "locked", "keep", "acted", "save", "by_id")
 _OF_ROSTER: Final = (
     "put",
     "signed",
