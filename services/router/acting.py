@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.contracts.topics import OUTAGE_INPUT, TICKET_ROUTED
 from services.contracts.values import TicketState
-from services.router import metrics, roster, store
+from services.router import metrics, next_ticket, roster, store
 from services.router.backlog import Backlog
 from services.router.domain.allowing import decide
 from services.router.domain.conservation import REPORT_SENT, count
@@ -173,7 +173,7 @@ class Desk:
             looks = ticket_id is None and row.presence is Presence.AVAILABLE
             lanes = self.bell.lanes.worth(row.agent) if looks else []
             room = row.agent.capacity if looks else 0
-            hand = await roster.hand(tx, agent_id, lanes, room, now if wants_offer else None)
+            hand = await next_ticket.hand(tx, agent_id, lanes, room, now if wants_offer else None)
             if wants_offer and (open_offer := _open_offer(hand.theirs, now)) is not None:
                 return open_offer
             if row.presence is not Presence.AVAILABLE:
@@ -206,7 +206,7 @@ class Desk:
         while True:
             seen = lanes.began
             for some in lanes.further(row.agent, tried):
-                found = await roster.hand(tx, row.agent.agent_id, some, row.agent.capacity)
+                found = await next_ticket.hand(tx, row.agent.agent_id, some, row.agent.capacity)
                 if found.first is not None:
                     return found.first
                 tried = [*tried, *some]
@@ -215,7 +215,7 @@ class Desk:
             looked = clock.monotonic()
             if seen >= began or lanes.is_fresh(looked) or (waits and lanes.is_recent(looked)):
                 return None
-            lanes.saw(await roster.lanes(tx), looked, clock.monotonic())
+            lanes.saw(await next_ticket.lanes(tx), looked, clock.monotonic())
 
     # --- the common steps ---
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.router import roster, store
+from services.router import next_ticket, roster, store
 from services.router.acting import NoSuchAgentError
 from services.router.domain.desk import GRIDLINE, work_of
 from services.router.domain.log import Did, Event
@@ -219,8 +219,8 @@ def _gone(now: datetime) -> Event:
 
 async def _lost(desk: Desk, tx: Connection, row: Row, lost: Event, only: Phase | None = None) -> list[Change]:
     agent = row.agent.agent_id
-    theirs = {ticket.ticket_id for ticket in await roster.in_hand(tx, agent)}
-    kept: set[UUID] = await roster.kept_for(tx, agent) if only is None else set()
+    theirs = {ticket.ticket_id for ticket in await next_ticket.in_hand(tx, agent)}
+    kept: set[UUID] = await next_ticket.kept_for(tx, agent) if only is None else set()
     ended = Event(did=Did.HOLD_ENDED, at=lost.at, by=lost.by, reason=lost.reason)
     changes = []
     for ticket in (await store.locked(tx, theirs | kept)).values():

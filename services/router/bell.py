@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.contracts.values import TicketState
-from services.router import metrics, roster
+from services.router import metrics, next_ticket
 from services.router.domain.desk import work_of
 from services.router.lanes import Lanes, kind_of
 from services.runtime import clock
@@ -70,7 +70,7 @@ class Waiter:
 
     Attributes:
         number: Who waits longer has a smaller one.
-        has: What is known of them, as ``roster.hands`` tells it.
+        has: What is known of them, as ``next_ticket.hands`` tells it.
         look_at: When it is to be looked whether that has changed; None: never.
         left_at: When they stopped waiting without a ticket; None while they wait.
     """
@@ -350,18 +350,18 @@ class Bell:
                         due = ended + max(least, min(_MOST_REST_SECONDS, _REST_TIMES * (ended - began)))
                     if asked:
                         looked = clock.monotonic()
-                        self._compare(asked, await roster.hands(connection, asked), looked)
+                        self._compare(asked, await next_ticket.hands(connection, asked), looked)
             await asyncio.sleep(every_s)
 
     async def _look(self, connection: Connection, *, every_lane: bool) -> None:
         """Look at every lane, or at those with an emergency, and wake those for whom something waits."""
         began = clock.monotonic()
-        first = await (roster.lanes(connection) if every_lane else roster.emergencies(connection))
+        first = await (next_ticket.lanes(connection) if every_lane else next_ticket.emergencies(connection))
         if every_lane:
             self.lanes.saw(first, began, clock.monotonic())
         else:
             self.lanes.heard(first, clock.monotonic())
         wanted = self._wanted(first)
-        waiting = await roster.how_many(connection, wanted) if wanted else {}
-        kept_for = await roster.held(connection) if every_lane and self._waiters else set[str]()
+        waiting = await next_ticket.how_many(connection, wanted) if wanted else {}
+        kept_for = await next_ticket.held(connection) if every_lane and self._waiters else set[str]()
         self.ring(waiting, kept_for)

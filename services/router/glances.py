@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from services.router import roster
+from services.router import next_ticket, roster
 from services.router.acting import NoSuchAgentError, NotThereError
 from services.router.domain.log import Did
 from services.router.roster import Presence
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
 # Tickets for which others were called just now are theirs. An offer that has lapsed counts until time has ended it.
 _GLANCE: Final = f"""
-SELECT a.body::text AS body, a.presence, a.since, a.seen_at, {roster.HAS} AS has, had.tickets,
+SELECT a.body::text AS body, a.presence, a.since, a.seen_at, {next_ticket.HAS} AS has, had.tickets,
        had.on_offer, a.presence = 'available' AND had.tickets < coalesce((a.body ->> 'capacity')::int, 1) AND (
     EXISTS (SELECT FROM ticket AS t WHERE t.state = 'queued' AND t.held_for = $2)
     OR EXISTS (
         SELECT FROM unnest($1::text[], $3::int[]) AS wanted (lane, called) CROSS JOIN LATERAL (
-            SELECT FROM ticket AS t WHERE {roster.OPEN_TO_ALL} AND t.lane = wanted.lane AND {roster.NOT_PASSED}
+            SELECT FROM ticket AS t
+            WHERE {next_ticket.OPEN_TO_ALL} AND t.lane = wanted.lane AND {next_ticket.NOT_PASSED}
             ORDER BY t.rank_at, t.ticket_id OFFSET wanted.called LIMIT 1
         ) AS one_more
     )
@@ -51,7 +52,7 @@ class Glance:
 
     Attributes:
         row: The agent.
-        has: All that is known of them in a word, as ``roster.hands`` tells it.
+        has: All that is known of them in a word, as ``next_ticket.hands`` tells it.
         tickets: How many they have.
         finds: There seems to be something for them: an open offer, or a ticket to take.
     """

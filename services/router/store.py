@@ -1,4 +1,4 @@
-"""Tickets in Postgres: one query to load a batch's, one to save them, and what the queues' readers ask.
+"""Tickets in Postgres: one query to load a batch's, one to save them, and what queues' readers and timers ask.
 
 Never here: a decision. A ticket is stored whole; the columns beside it are only for finding and ordering.
 """
@@ -123,6 +123,16 @@ FROM ticket
 WHERE state = 'queued'
 GROUP BY queue, priority
 ORDER BY queue, priority
+"""
+_WAKING: Final = """
+SELECT body::text AS body FROM ticket WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2 FOR UPDATE SKIP LOCKED
+"""
+# Not many: agents have a few in hand each.
+_WRITING: Final = """
+SELECT body::text AS body FROM ticket
+WHERE agent IS NOT NULL AND state = 'wrap_up' AND ($1::text[] IS NULL OR queue = ANY($1))
+  AND body #>> '{work,until}' IS NULL
+ORDER BY ticket_id LIMIT $2 FOR UPDATE
 """
 
 
@@ -311,6 +321,16 @@ class Depth:
     priority: Priority
     waiting: int
     oldest_at: datetime
+
+
+async def waking(tx: Connection, now: datetime, limit: int) -> list[Ticket]:
+    """Return tickets that time has something to do with, locked; those another process has are passed over."""
+    return [read(row["body"]) for row in await tx.fetch(_WAKING, now, limit)]
+
+
+async def writing_for_ever(tx: Connection, queues: Collection[str] | None, limit: int) -> list[Ticket]:
+    """Return tickets of these queues, or of any, that are written up without a limit, locked."""
+    return [read(row["body"]) for row in await tx.fetch(_WRITING, queues, limit)]
 
 
 async def depths(connection: Connection) -> list[Depth]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.router import roster, store
+from services.router import store
 from services.router.acting import Change
 from services.router.attendance import Listening, give_back, note_signs, sweep
 from services.router.domain.desk import overdue, turn_of, work_of
@@ -74,13 +74,13 @@ async def limit_write_ups(desk: Desk) -> int:
     limited = desk.rules().limited
     if limited is not None and not limited:
         return 0
-    changes = await _let_pass(desk, lambda tx, _: roster.writing_for_ever(tx, limited, _PAGE))
+    changes = await _let_pass(desk, lambda tx, _: store.writing_for_ever(tx, limited, _PAGE))
     return sum(change.after is not change.before for change in changes)
 
 
 async def wake(desk: Desk) -> int:
     """Do what time alone does with tickets that are due, up to a page of them; return how many."""
-    return len(await _let_pass(desk, lambda tx, now: roster.waking(tx, now, _PAGE)))
+    return len(await _let_pass(desk, lambda tx, now: store.waking(tx, now, _PAGE)))
 
 
 async def _let_pass(desk: Desk, find: Callable[[Connection, datetime], Awaitable[list[Ticket]]]) -> list[Change]:

@@ -27,7 +27,7 @@ from pydantic import TypeAdapter
 
 from services.contracts.values import Priority
 from services.grid.store import SCHEMA as GRID_SCHEMA
-from services.router import roster, store
+from services.router import next_ticket, store
 from services.router.__main__ import SCHEMA
 from services.router.acting import Desk
 from services.router.attendance import note_presence
@@ -240,7 +240,7 @@ async def _looking(desk: Desk, times: int = 20) -> float:
     async with desk.pool.acquire() as connection:
         for _ in range(times):
             began = clock.monotonic()
-            waiting = await roster.lanes(connection)
+            waiting = await next_ticket.lanes(connection)
             desk.bell.lanes.saw(waiting, began, clock.monotonic())
             took.append(1000 * (clock.monotonic() - began))
     return median(took)

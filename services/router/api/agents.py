@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.contracts.values import Name, Word
-from services.router import roster
+from services.router import next_ticket, roster
 from services.router.acting import Desk, NoSuchAgentError
 from services.router.api.answers import known_queue, problem
 from services.router.api.tickets import TicketView, view
@@ -114,7 +114,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     async def get_agent(agent_id: Name) -> AgentDesk:
         async with connected(desk.pool) as connection:
             row = await roster.one(connection, agent_id)
-            tickets = await roster.in_hand(connection, agent_id)
+            tickets = await next_ticket.in_hand(connection, agent_id)
         if row is None:
             raise problem(NoSuchAgentError())
         return AgentDesk(agent=shown(row), tickets=[view(ticket, desk.rules()) for ticket in tickets])

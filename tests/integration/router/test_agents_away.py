@@ -131,15 +131,15 @@ async def test_nobody_is_gone_who_could_not_be_heard(
     await asyncio.sleep(3.5)
     assert await presence() == "available", "she was heard"
 
-    waking = roster.waking
+    waking = store.waking
 
     async def away(*_: object) -> list[Ticket]:
         raise UnavailableError("postgres")
 
-    monkeypatch.setattr(roster, "waking", away)
+    monkeypatch.setattr(store, "waking", away)
     await asyncio.sleep(3.5)
     await silent_since(600)
-    monkeypatch.setattr(roster, "waking", waking)
+    monkeypatch.setattr(store, "waking", waking)
     await asyncio.sleep(1)
     assert await presence() == "available", "nobody could be heard while the database was away"
     async with asyncio.timeout(30):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from services.router import bell, roster, store
+from services.router import bell, next_ticket, roster, store
 from services.router.acting import FullError
 from services.router.attendance import note_presence
 from services.router.domain.desk import Agent, work_of
@@ -162,7 +162,8 @@ async def test_the_looks_read_an_index_entry_a_lane(desk: Desk) -> None:
     await desk.take(*(question(f"{n}", text="着火了" if n % 2 else "查电费") for n in range(200)))
     await desk.connection.execute("VACUUM ANALYZE ticket")
     await desk.connection.execute("SET enable_seqscan = off")
-    for query, index, lanes in ((roster.LANES, "ticket_lane", 2), (roster.EMERGENCIES, "ticket_emergency", 1)):
+    looks = ((next_ticket.LANES, "ticket_lane", 2), (next_ticket.EMERGENCIES, "ticket_emergency", 1))
+    for query, index, lanes in looks:
         text = "\n".join(row[0] for row in await desk.connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS OFF) {query}"))
         assert f"using {index} on" in text
         assert "Seq Scan" not in text
@@ -275,4 +276,4 @@ async def test_who_asks_many_times_at_once_gets_what_they_can_have_and_no_ticket
     assert len({one.ticket_id for one in taken}) == len(taken) == 40
     assert set(Counter(work_of(one).agent for one in taken).values()) == {2}
     async with people.pool.acquire() as connection:
-        assert await roster.lanes(connection) == {}
+        assert await next_ticket.lanes(connection) == {}

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
-from services.router import bell, roster
+from services.router import bell, next_ticket
 from services.router.api import make_router
 from services.router.attendance import give_back, sweep
 from services.router.tree.keys import DEVELOPMENT_KEYS, read_keys
@@ -201,8 +201,8 @@ async def test_streams_that_wait_ask_the_database_together(
     """Each of 4,700 looked every ten seconds, in a transaction of its own: more than one process can do."""
     monkeypatch.setattr(bell, "_HANDS_SECONDS", 0.1)
     monkeypatch.setattr(bell, "_STREAM_SECONDS", 0.3)
-    monkeypatch.setattr(roster, "hands", watched := Watched(roster.hands))
-    monkeypatch.setattr(roster, "hand", looks := Watched(roster.hand))
+    monkeypatch.setattr(next_ticket, "hands", watched := Watched(next_ticket.hands))
+    monkeypatch.setattr(next_ticket, "hand", looks := Watched(next_ticket.hand))
     names = [f"a{n}" for n in range(12)]
     async with AsyncExitStack() as open_streams:
         for name in names:

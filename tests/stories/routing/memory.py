@@ -1,7 +1,8 @@
 """The router's rows in memory: what its statements do, on dictionaries.
 
-A story takes a twentieth of the time here. What is held of the statements (``store``, ``roster``, ``undeclared``,
-``clocks``, ``erasing``), stories in Postgres hold against the statements themselves. Never here: a law, a decision.
+A story takes a twentieth of the time here. What is held of the statements (``store``, ``roster``, ``next_ticket``,
+``undeclared``, ``clocks``, ``erasing``), stories in Postgres hold against the statements themselves. Never here: a law,
+a decision.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from services.grid.evidence import DEFAULT_RULES, ask
 from services.grid.network_file import open_network
 from services.grid.place import weigh
 from services.grid.tree import Tree
-from services.router import clocks, glances, handler, roster, store, undeclared
+from services.router import clocks, glances, handler, next_ticket, roster, store, undeclared
 from services.router.api import acts
 from services.router.domain.desk import Turn, work_of
 from services.router.domain.erased import erased, why_live
 from services.router.domain.repeats import reporters
 from services.router.domain.work import Phase
 from services.router.glances import Glance
-from services.router.roster import Hand, Presence, Row
+from services.router.next_ticket import Hand
+from services.router.roster import Presence, Row
 from tests.unit.router.making import NOON
 
 if TYPE_CHECKING:
@@ -361,29 +363,12 @@ def _has(ticket: Ticket, agent_id: str) -> bool:
     return work_of(ticket).in_hand and work_of(ticket).agent == agent_id
 
 
-_OF_STORE: Final = ("load", "locked", "keep", "acted", "save", "by_id")
-_OF_ROSTER: Final = (
-    "put",
-    "signed",
-    "alive",
-    "seen",
-    "says",
-    "remove",
-    "gone",
-    "in_hand",
-    "hand",
-    "lanes",
-    "emergencies",
-    "how_many",
-    "held",
-    "hands",
-    "kept_for",
-    "know",
-    "free",
-    "known",
-    "waking",
-    "writing_for_ever",
-)
+_IN_MEMORY: Final = {
+    store: ("load", "locked", "keep", "acted", "save", "by_id", "waking", "writing_for_ever"),
+    roster: ("put", "signed", "alive", "seen", "says", "remove", "gone", "know", "free", "known"),
+    next_ticket: ("in_hand", "hand", "lanes", "emergencies", "how_many", "held", "hands", "kept_for"),
+}
+"""What of each module is lived here instead."""
 
 
 class InMemory(Room):
@@ -401,10 +386,9 @@ class InMemory(Room):
     async def open(self) -> AsyncIterator[None]:
         memory = self._memory
         with ExitStack() as stack:
-            for name in _OF_STORE:
-                stack.enter_context(patch.object(store, name, getattr(memory, name)))
-            for name in _OF_ROSTER:
-                stack.enter_context(patch.object(roster, name, getattr(memory, name)))
+            for module, names in _IN_MEMORY.items():
+                for name in names:
+                    stack.enter_context(patch.object(module, name, getattr(memory, name)))
             stack.enter_context(patch.object(glances, "at_a_glance", memory.at_a_glance))
             for name in ("locked", "one"):
                 stack.enter_context(patch.object(roster, name, memory.agent_locked))
