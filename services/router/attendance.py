@@ -15,8 +15,8 @@ import structlog
 
 from services.router import next_ticket, roster, store
 from services.router.acting import NoSuchAgentError
-from services.router.domain.desk import GRIDLINE, work_of
-from services.router.domain.log import Did, Event
+from services.router.domain.desk import work_of
+from services.router.domain.log import GRIDLINE, Did, Event
 from services.router.domain.work import Phase
 from services.router.roster import Presence
 from services.runtime import clock

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.values import CustomerClass
 from services.router.acting import Change, check_version
 from services.router.domain.deciding import carrying, lent
-from services.router.domain.desk import GRIDLINE, clocks_of, released, work_of
-from services.router.domain.log import Did, Event, NotAllowedError, Why
+from services.router.domain.desk import clocks_of, released, work_of
+from services.router.domain.log import GRIDLINE, Did, Event, NotAllowedError, Why
 from services.router.domain.versions import with_events
 
 if TYPE_CHECKING:

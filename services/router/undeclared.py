@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.router import metrics, store
-from services.router.domain.desk import GRIDLINE
-from services.router.domain.log import Did, Event
+from services.router.domain.log import GRIDLINE, Did, Event
 from services.router.tree.desk import kinds_of_no_ticket, queues_of_no_tree
 from services.runtime import clock
 from services.runtime.postgres import connected, later_if_away

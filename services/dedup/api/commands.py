@@ -143,20 +143,20 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
 
     @router.post("/incidents/{incident_id}/merge", summary="Merge it into another incident")
     async def merge(incident_id: UUID, said: Merge, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
-        seen = Seen("incident", incident_id, if_match)
+        seen = Seen(incident_id, if_match)
         area = await about(incident_id, said, ("into", said.into))
         return await by.give(said, area, CommandAction.MERGE, seen, incident_id=incident_id, target_id=said.into)
 
     @router.post("/incidents/{incident_id}/split", summary="Split reports off it into a new incident")
     async def split(incident_id: UUID, said: Split, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
-        seen = Seen("incident", incident_id, if_match)
+        seen = Seen(incident_id, if_match)
         area = await about(incident_id, said)
         told = {"incident_id": incident_id, "reports": tuple(said.reports), "device": said.device}
         return await by.give(said, area, CommandAction.SPLIT, seen, **told)
 
     @router.post("/incidents/{incident_id}/move", summary="Move reports of it to another incident")
     async def move(incident_id: UUID, said: Move, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
-        seen = Seen("incident", incident_id, if_match)
+        seen = Seen(incident_id, if_match)
         area = await about(incident_id, said, ("to", said.to))
         told = {"incident_id": incident_id, "target_id": said.to, "reports": tuple(said.reports)}
         return await by.give(said, area, CommandAction.MOVE, seen, **told)
@@ -168,13 +168,13 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         by: Hand = dispatcher,
         if_match: IfMatch = None,
     ) -> CommandView:
-        seen = Seen("incident", incident_id, if_match)
+        seen = Seen(incident_id, if_match)
         area = await about(incident_id, said)
         return await by.give(said, area, CommandAction.CONFIRM, seen, incident_id=incident_id, device=said.device)
 
     @router.post("/incidents/{incident_id}/relate", summary="Relate it to another, without merging")
     async def relate(incident_id: UUID, said: Relate, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
-        seen = Seen("incident", incident_id, if_match)
+        seen = Seen(incident_id, if_match)
         area = await about(incident_id, said, ("to", said.to), anywhere=True)
         return await by.give(said, area, CommandAction.RELATE, seen, incident_id=incident_id, target_id=said.to)
 
@@ -193,7 +193,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     async def about_plan(
         incident_id: UUID, said: AboutPlan, by: Hand, if_match: str | None, action: CommandAction
     ) -> CommandView:
-        seen = Seen("incident", incident_id, if_match)
+        seen = Seen(incident_id, if_match)
         area = await about(incident_id, said)
         return await by.give(said, area, action, seen, incident_id=incident_id, planned_id=said.planned_id)
 

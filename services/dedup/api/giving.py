@@ -11,7 +11,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Response
@@ -41,10 +41,6 @@ if TYPE_CHECKING:
 _LOOKS_SECONDS: Final = (0.01, 0.02, 0.03, 0.05, 0.1)
 _SAID_AS: Final = {"merge": {"target_id": "into"}, "move": {"target_id": "to"}, "relate": {"target_id": "to"}}
 """What a field of the topic's command is called in the request of an action."""
-_REVISION: Final = {
-    "incident": "SELECT revision, false AS cancelled FROM incident WHERE incident_id = $1",
-    "planned": "SELECT revision, cancelled FROM planned_outage WHERE planned_id = $1",
-}
 IfMatch = Annotated[str | None, Header(alias="If-Match", description='The ETag you saw, "12"; * for whatever it is')]
 Trace = Annotated[str | None, Header()]
 Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to wait for what comes of it; then 202")]
@@ -80,31 +76,46 @@ class CommandView(BaseModel):
 
 
 class Seen:
-    """An incident or planned outage as a person saw it, by its ETag."""
+    """An incident as a person saw it, by its ETag."""
 
-    def __init__(self, table: str, key: UUID, if_match: str | None) -> None:
+    _ROW: ClassVar = "SELECT revision FROM incident WHERE incident_id = $1"
+
+    def __init__(self, key: UUID, if_match: str | None) -> None:
         if if_match is None:
             raise Problem(428, "If-Match is required: the ETag of the GET, or * for any revision")
-        self._sql = _REVISION[table]
         self._key = key
         self._tag = if_match.strip()
 
-    async def check(self, connection: Connection) -> None:
-        """Refuse a command on something that changed since it was seen, or on a planned outage that was cancelled.
-
-        Its area refuses the latter, too, but forgets it some time after its end.
+    async def check(self, connection: Connection) -> asyncpg.Record | None:
+        """Refuse a command on something that changed since it was seen; return its row, if there is one.
 
         Raises:
-            Problem: it was changed or cancelled.
+            Problem: it was changed.
         """
-        row = await connection.fetchrow(self._sql, self._key)
+        row = await connection.fetchrow(self._ROW, self._key)
         revision = None if row is None else row["revision"]
         if self._tag not in {"*", f'"{revision}"'}:
             now = {"ETag": f'"{revision}"'}
             raise Problem(412, f"it was changed since you looked: it is at revision {revision}", headers=now)
+        return row
+
+
+class SeenPlan(Seen):
+    """A planned outage as a person saw it."""
+
+    _ROW: ClassVar = "SELECT revision, cancelled FROM planned_outage WHERE planned_id = $1"
+
+    async def check(self, connection: Connection) -> asyncpg.Record | None:
+        """Refuse a command on one that was cancelled, too: its area does, but forgets it some time after its end.
+
+        Raises:
+            Problem: it was changed or cancelled.
+        """
+        row = await super().check(connection)
         if row is not None and row["cancelled"]:
             wrong = {"field": "planned_id", "reason": f"planned outage {self._key} was cancelled: make a new one"}
             raise Problem(409, "the command was refused and changed nothing", errors=[wrong])
+        return row
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.ids import derive
 from services.contracts.values import CommandAction, Name, Timestamp
-from services.dedup.api.giving import CommandView, Hand, IfMatch, Said, Seen, command_id, hand_of
+from services.dedup.api.giving import CommandView, Hand, IfMatch, Said, SeenPlan, command_id, hand_of
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import commands, network
@@ -107,7 +107,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
 
     @router.put("/{planned_id}", summary="Change its device or time")
     async def change(planned_id: UUID, said: Plan, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
-        seen = Seen("planned", planned_id, if_match)
+        seen = SeenPlan(planned_id, if_match)
         row, area = await known(planned_id), await area_of(said.device)
         if row["area"] != area:
             reason = f"is in area {area}, the planned outage in {row['area']}: cancel it and make a new one"
@@ -117,7 +117,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
 
     @router.post("/{planned_id}/cancel", summary="Cancel it; of work that ends early, change the end")
     async def cancel(planned_id: UUID, said: Said, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
-        seen = Seen("planned", planned_id, if_match)
+        seen = SeenPlan(planned_id, if_match)
         row = await known(planned_id)
         return await by.give(said, row["area"], CommandAction.CANCEL_PLAN, seen, planned_id=planned_id)
 

@@ -19,7 +19,7 @@ from services.contracts.values import Language, Name, Priority, TicketState, Val
 from services.router.domain.allowing import Case, decide
 from services.router.domain.effects import evolve
 from services.router.domain.facts import speaks
-from services.router.domain.log import Did, Event
+from services.router.domain.log import GRIDLINE, Did, Event
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached, told
 from services.router.domain.ticket import ReportState
 from services.router.domain.timing import Timings, WrapUp, lapsed, wakes, written_up
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from services.router.domain.ticket import Ticket
     from services.router.domain.work import Work
 
-GRIDLINE: Final = "gridline"
-"""Who did what no person did."""
 CUSTOMER_SPOKE: Final = "customer_spoke"
 """Why a clock runs again that stood still until the customer did something."""
 ANY: Final = "*"
@@ -288,11 +286,11 @@ def case_of(ticket: Ticket, rules: DeskRules) -> Case:
 def passing(ticket: Ticket, rules: DeskRules, now: datetime) -> Iterator[Event]:
     """Yield what the passing of time alone does to a ticket: offers that lapse, warnings of its clock."""
     work, clock = work_of(ticket), clock_of(ticket, rules)
-    yield from lapsed(work, rules.timings, now, GRIDLINE)
+    yield from lapsed(work, rules.timings, now)
     texts = ticket.facts.texts
     unheard = bool(texts) and work.since is not None and texts[-1].at > work.since
     by_people = unheard or bool(ticket.classification.hazards)
-    yield from written_up(work, rules.wrap_up_in(ticket.queue), now, GRIDLINE, by_people=by_people)
+    yield from written_up(work, rules.wrap_up_in(ticket.queue), now, by_people=by_people)
     if clock is not None:
         for stage, level in due_levels(clock, work.elapsed, clock_start(ticket), now):
             yield Event(did=Did.ESCALATED, at=now, by=GRIDLINE, stage=stage.name, level=level, agent=work.agent)

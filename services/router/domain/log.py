@@ -113,6 +113,8 @@ class NotAllowedError(Exception):
         super().__init__(detail)
 
 
+GRIDLINE: Final = "gridline"
+"""Who did what no person did."""
 NOT_REACHED: Final = "not_reached"
 """The outcome of a call on which the agent spoke with nobody."""
 

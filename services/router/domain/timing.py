@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from services.router.domain.log import Did, Event
+from services.router.domain.log import GRIDLINE, Did, Event
 from services.router.domain.work import Phase
 
 if TYPE_CHECKING:
@@ -57,17 +57,17 @@ class Timings:
     known: timedelta = timedelta(0)
 
 
-def lapsed(work: Work, timings: Timings, now: datetime, by: str) -> Iterable[Event]:
+def lapsed(work: Work, timings: Timings, now: datetime) -> Iterable[Event]:
     """Yield what the passing of time alone brings."""
     if work.phase is Phase.OFFERED and work.until is not None and work.until <= now:
-        yield Event(did=Did.LAPSED, at=now, by=by, agent=work.agent, until=now + timings.passed)
+        yield Event(did=Did.LAPSED, at=now, by=GRIDLINE, agent=work.agent, until=now + timings.passed)
     if work.held_until is not None and work.held_until <= now:
-        yield Event(did=Did.HOLD_ENDED, at=now, by=by)
+        yield Event(did=Did.HOLD_ENDED, at=now, by=GRIDLINE)
     if work.passed_until is not None and work.passed_until <= now and work.open:
-        yield Event(did=Did.PASS_ENDED, at=now, by=by)
+        yield Event(did=Did.PASS_ENDED, at=now, by=GRIDLINE)
 
 
-def written_up(work: Work, wrap_up: WrapUp | None, now: datetime, by: str, *, by_people: bool) -> Iterable[Event]:
+def written_up(work: Work, wrap_up: WrapUp | None, now: datetime, *, by_people: bool) -> Iterable[Event]:
     """Yield that the time to write up is over, once it is: the ticket ends, or waits for somebody to end it.
 
     ``by_people``: whatever the rules say, only a person ends it.
@@ -77,10 +77,10 @@ def written_up(work: Work, wrap_up: WrapUp | None, now: datetime, by: str, *, by
     if work.phase is not Phase.WRAP_UP:
         return
     if work.until is None and wrap_up is not None:
-        yield Event(did=Did.LIMITED, at=now, by=by, agent=work.agent, until=now + wrap_up.limit)
+        yield Event(did=Did.LIMITED, at=now, by=GRIDLINE, agent=work.agent, until=now + wrap_up.limit)
     if work.until is None or work.until > now:
         return
-    over = Event(did=Did.REQUEUED, at=now, by=by, reason=WRAP_UP_OVER)
+    over = Event(did=Did.REQUEUED, at=now, by=GRIDLINE, reason=WRAP_UP_OVER)
     ended = {"did": Did.COMPLETED, "agent": work.agent, "outcome": WRAP_UP_OVER}
     yield over.model_copy(update=ended) if wrap_up is not None and wrap_up.completes and not by_people else over
 

@@ -267,8 +267,8 @@ def test_an_offer_a_hold_and_a_decline_last_until_their_time_is_over(
 ) -> None:
     now = NOON + over
     assert wakes(work, None) == now
-    assert list(lapsed(work, TIMINGS, now - timedelta(seconds=1), "gridline")) == []
-    [ended] = lapsed(work, TIMINGS, now, "gridline")
+    assert list(lapsed(work, TIMINGS, now - timedelta(seconds=1))) == []
+    [ended] = lapsed(work, TIMINGS, now)
     assert ended.did is did
     decided = decide(work, ended, CASE)
     assert decided is not None
@@ -282,7 +282,7 @@ def test_an_offer_a_hold_and_a_decline_last_until_their_time_is_over(
 def test_who_passed_on_what_is_over_is_nothing_for_time_to_end(ended: Event) -> None:
     work = after(*declined(), ended)
     assert wakes(work, None) is None
-    assert list(lapsed(work, TIMINGS, NOON + timedelta(days=1), "gridline")) == []
+    assert list(lapsed(work, TIMINGS, NOON + timedelta(days=1))) == []
 
 
 def test_a_write_up_with_a_limit_whose_queue_has_none_any_more_goes_back_when_it_is_over() -> None:
@@ -291,7 +291,7 @@ def test_a_write_up_with_a_limit_whose_queue_has_none_any_more_goes_back_when_it
     work = after(act(Did.CLAIMED)).model_copy(update={"phase": Phase.WRAP_UP, "until": NOON + limit.limit})
     for wrap_up, did in ((limit, Did.COMPLETED), (None, Did.REQUEUED)):
         assert wakes(work, wrap_up) == NOON + limit.limit
-        [ended] = written_up(work, wrap_up, NOON + limit.limit, "gridline", by_people=False)
+        [ended] = written_up(work, wrap_up, NOON + limit.limit, by_people=False)
         assert ended.did is did
 
 
@@ -428,12 +428,12 @@ class AnySequence(RuleBasedStateMachine):
     @rule(wait=st.integers(0, 300))
     def pass_time(self, wait: int) -> None:
         self.now += timedelta(seconds=wait)
-        for event in lapsed(self.work, TIMINGS, self.now, "gridline"):
+        for event in lapsed(self.work, TIMINGS, self.now):
             decided = decide(self.work, event, CASE)
             assert decided is not None
             self.log.append(decided)
             self.work = evolve(self.work, decided)
-        assert not list(lapsed(self.work, TIMINGS, self.now, "gridline"))
+        assert not list(lapsed(self.work, TIMINGS, self.now))
 
     @invariant()
     def folding_the_log_gives_the_work(self) -> None:
