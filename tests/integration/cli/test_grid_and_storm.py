@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,7 +11,6 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from services.cli import __main__ as cli
 from services.cli.errors import CommandError, Exit
 from services.cli.imported import read_network
 from services.simulator.generate import draw_storm
@@ -26,19 +24,10 @@ pytestmark = pytest.mark.integration
 BASE = Path(__file__).parents[3] / "deploy" / "networks" / "ieee123"
 
 
-@pytest.fixture
-def gridline(database_dsn, monkeypatch, capsys, tmp_path):
+@pytest.fixture(autouse=True)
+def database(database_dsn, monkeypatch, tmp_path):
     monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn)
     monkeypatch.setenv("GRIDLINE_STACK_RUN_FOLDER", str(tmp_path / "run"))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gridline", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
 
 
 def network_of(dsn: str, areas: int) -> Network:

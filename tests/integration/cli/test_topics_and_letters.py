@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 
 import asyncpg
@@ -12,7 +11,6 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from services.cli import __main__ as cli
 from services.cli.errors import Exit
 from services.cli.topics import reader
 from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, TICKET_ROUTED, TOPICS
@@ -27,24 +25,12 @@ pytestmark = pytest.mark.integration
 ORIGINAL = (("ce_id", b"0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"), ("ce_type", b"x"), ("traceparent", b"00-1-2-01"))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def settings(kafka_bootstrap, unique_name, monkeypatch, tmp_path):
     monkeypatch.setenv("GRIDLINE_KAFKA_BOOTSTRAP", kafka_bootstrap)
     monkeypatch.setenv("GRIDLINE_TOPIC_PREFIX", f"{unique_name}.")
     monkeypatch.setenv("GRIDLINE_STACK_RUN_FOLDER", str(tmp_path))
     return ServiceSettings()
-
-
-@pytest.fixture
-def gridline(settings, monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gridline", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
 
 
 def letter(offset: int, *, reason: str = "bad_field", value: bytes = b'{"a": 1}', null: bool = False) -> dict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -15,33 +15,19 @@ from services.contracts.ids import derive, recipient_id
 from services.contracts.messages import RecipientHeard
 from services.contracts.values import Channel, Recipient
 from services.notify import pending
-from services.notify.senders import Delivered, Letter, Refused, Retry
+from services.notify.senders import Delivered, Refused, Retry
 from services.notify.senders.wechat import _WAIT_SECONDS, WechatSender
 from services.notify.wechat_file import read_wechat_accounts
 from tests.integration.notify.wechat_platform import APPID, SECRET, Platform
 from tests.unit.notify.snapshots import NOW
+from tests.unit.notify.test_senders import LETTER as BY_SMS
 from tests.unit.notify.test_wechat_file import EXAMPLE
 
 pytestmark = pytest.mark.integration
 
 OPENID = "oLVPpjqs9BhvzwPj5A-vTYAX3GLc"
 ACCOUNT = "gh_0123456789ab"
-LETTER = Letter(
-    notice_id=UUID(int=5),
-    channel=Channel.WECHAT,
-    address=OPENID,
-    account=ACCOUNT,
-    stage="etr_set",
-    template="etr_set",
-    revision=4,
-    language="zh-Hans-CN",
-    text="预计14:00恢复",
-    ticket_ref="7K3M-9QPX-2HD",
-    incident_id=UUID(int=1),
-    etr=datetime(2026, 7, 1, 6, 0, tzinfo=UTC),
-    restored_at=None,
-    made_at=datetime(2026, 7, 1, 4, 0, tzinfo=UTC),
-)
+LETTER = replace(BY_SMS, channel=Channel.WECHAT, address=OPENID, account=ACCOUNT)
 
 
 @pytest.fixture

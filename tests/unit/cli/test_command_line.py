@@ -34,18 +34,6 @@ def somewhere_else(monkeypatch, tmp_path):
     monkeypatch.delenv("GRIDLINE_DEBUG", raising=False)
 
 
-@pytest.fixture
-def gridline(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["gridline", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
-
-
 def commands():
     """Every command and sub-command there is."""
     for name in cli._COMMANDS:
