@@ -25,7 +25,7 @@ _HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]
 _MIDNIGHT: Final = time(0)
 _OFFSET: Final = re.compile(r"([+-])(0\d|1[0-4]):([0-5]\d)")
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_SPAN_OF_DAYS: Final = re.compile(r"(\d{2}-\d{2})(?:\.\.(\d{2}-\d{2}))?")
+_SPAN_OF_DAYS: Final = re.compile(r"(?:(20\d{2})-)?(\d{2}-\d{2})(?:\.\.(\d{2}-\d{2}))?")
 _YEAR: Final = re.compile(r"20\d{2}")
 _YEARS: Final = range(2024, 2061)
 _OTHERWISE: Final = "otherwise"
@@ -92,20 +92,31 @@ def _holidays(reader: Reader, node: Node, where: str) -> Holidays:
             worked.update(_days(reader, fields["worked"], year, off) if "worked" in fields else ())
     faults = len(reader.faults)
     for year in _YEARS:
-        if otherwise is not None and year not in listed and len(reader.faults) == faults:  # else wrong in each year
-            off.update(_days(reader, otherwise, year))
+        if otherwise is None or len(reader.faults) > faults:  # what is wrong in one year is mostly wrong in each
+            break
+        days = set(_days(reader, otherwise, year, may_name_years=True))
+        off.update(days if year not in listed else ())
     until = next((year for year in range(min(listed), max(listed) + 2) if year not in listed), None) if listed else None
     return Holidays(frozenset(off), frozenset(worked), None if until is None else date(until, 1, 1))
 
 
-def _days(reader: Reader, node: Node, year: int, off: Collection[date] = ()) -> Iterator[date]:
+def _days(
+    reader: Reader, node: Node, year: int, off: Collection[date] = (), *, may_name_years: bool = False
+) -> Iterator[date]:
+    """Yield the days of a year that a list names. Where days may name a year, those of other years are passed over."""
     for text, line in reader.texts(node, "days"):
         match = _SPAN_OF_DAYS.fullmatch(text)
-        begins, ends = (match[1], match[2] or match[1]) if match is not None else ("", "")
+        named = int(match[1]) if match is not None and match[1] else None
+        if may_name_years and named in _YEARS and named != year:
+            continue
+        fits = match is not None and (named is None or (may_name_years and named == year))
+        begins, ends = (match[2], match[3] or match[2]) if match is not None and fits else ("", "")
         try:
             first, last = date.fromisoformat(f"{year}-{begins}"), date.fromisoformat(f"{year}-{ends}")
         except ValueError:
-            reader.fault(line, f"{text!r} must be a day of {year} or a span of them, such as 10-01 or 10-01..10-07")
+            of_one = f", or of one year to {_YEARS[-1]}, such as 2027-02-05..02-08" if may_name_years else ""
+            such = f"must be a day of {year} or a span of them, such as 10-01 or 10-01..10-07"
+            reader.fault(line, f"{text!r} {such}{of_one}")
             continue
         if last < first:
             reader.fault(line, f"{text!r} ends before it begins")

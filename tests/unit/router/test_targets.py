@@ -162,11 +162,16 @@ def test_every_ticket_comes_to_a_step_anybody_can_take_in_bounded_time(
         ("2026-10-01", False),
         ("2026-10-10", True),
         ("2026-11-28", False),  # a Saturday
-        ("2027-01-01", False),  # not published yet: the fixed days hold,
+        ("2027-01-01", False),  # not published yet: the days that are off by law hold,
         ("2027-01-02", False),  # the weekends,
         ("2027-01-04", True),
-        ("2027-02-08", True),  # and the New Year of the moon, which nobody has told of, is worked
+        ("2027-02-05", False),  # the Spring Festival from its eve to the third day,
+        ("2027-02-08", False),
+        ("2027-02-09", True),  # and not what a notice would add
         ("2027-10-04", True),
+        ("2026-04-07", True),  # Qingming of another year, where the notice tells
+        ("2036-04-04", False),
+        ("2037-02-16", True),  # the New Year of the moon, of a year that nobody has told of
     ],
 )
 def test_holidays_and_days_worked_for_them(day: str, works: bool) -> None:
@@ -189,6 +194,10 @@ def test_a_moment_is_worked_where_working_time_passes(moment: datetime) -> None:
         ("2026:", "26:", "26:", "'26' is neither a year"),
         ('"01-01..01-03", "02', '"01-03..01-01", "02', "01-03..01-01", "ends before it begins"),
         ('"01-04", ', '"13-04", ', "13-04", "'13-04' must be a day of 2026"),
+        ('"2027-04-05"', '"2027-04-31"', "04-31", "'2027-04-31' must be a day of 2027"),
+        ('"2027-04-05"', '"2061-04-05"', "2061", "'2061-04-05' must be a day of 2024 or a span of them"),
+        ('"2027-04-05"', '"2027-04-05..2027-04-06"', "..2027", "or of one year to 2060, such as 2027-02-05..02-08"),
+        ('"01-04", ', '"2026-01-04", ', "2026-01-04", "'2026-01-04' must be a day of 2026"),
         ("version: 1", "version: 2", "version: 2", "version must be 1: the format this release reads"),
     ],
 )
