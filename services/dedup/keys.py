@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import Final
 
 from services.runtime import keys
-
-if TYPE_CHECKING:
-    from services.runtime.keys import KeyRing
 
 DEVELOPMENT_KEYS: Final = {
     "desk-dev": "gridline-dev-desk-key",
@@ -27,10 +25,5 @@ class Scope(StrEnum):
     TELEMETRY = "telemetry"
 
 
-def read_keys(file: str, text: str) -> KeyRing[Scope]:
-    """Read the keys file.
-
-    Raises:
-        RulesError: it has faults; every one is told with its line.
-    """
-    return keys.read_keys(file, text, Scope)
+read_keys: Final = partial(keys.read_keys, scopes=Scope)
+"""Reads the keys file, by its name and text."""

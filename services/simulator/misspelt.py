@@ -30,7 +30,6 @@ _ACCENTS: Final = (
     ("ing", "in"),
     ("eng", "en"),
 )
-_IN_LETTERS: Final = {"路": "lu", "花园": "huayuan", "新村": "xincun", "家园": "jiayuan", "小区": "xiaoqu"}
 
 
 def _by_sound() -> dict[str, list[str]]:
@@ -57,11 +56,6 @@ def misspelt(address: str, rng: Random) -> str:
 def in_letters(name: str, *, apart: bool) -> str:
     """Return a name in the letters of pinyin."""
     return (" " if apart else "").join(SYLLABLES[char][0] for char in name)
-
-
-def kind_in_letters(kind: str) -> str:
-    """Return 路, 小区 and so on in the letters of pinyin."""
-    return _IN_LETTERS[kind]
 
 
 def _other(char: str, syllables: tuple[str, ...], rng: Random) -> str:

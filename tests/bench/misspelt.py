@@ -13,7 +13,7 @@ import re
 import time
 from collections import Counter, defaultdict
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +22,7 @@ from services.grid.address import parse
 from services.grid.book import CustomerBook
 from services.grid.evidence import PlaceEvidence
 from services.grid.houses import HouseIndex
-from services.simulator.misspelt import SLIPS, in_letters, kind_in_letters
+from services.simulator.misspelt import SLIPS, in_letters
 from services.simulator.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _IDS: dict[str, Callable[[str, Random], str]] = {
     "id with O for 0": lambda one, _: re.sub(r"(?<=\d)0", "O", one),
     "id without zeros": lambda one, _: re.sub(r"(?<=[A-Z])0+", "", one),
 }
+KINDS: Final = {"路": "lu", "花园": "huayuan", "新村": "xincun", "家园": "jiayuan", "小区": "xiaoqu"}
+"""What street and estate names end in, in the letters of pinyin."""
 
 
 def said(kind: str, address: str, rng: Random) -> str | None:
@@ -55,7 +57,7 @@ def said(kind: str, address: str, rng: Random) -> str | None:
         return None if spoilt == stem and kind != "as it is" else f"{district}{spoilt}{street}{rest}"
     plain = rest.replace("号", " hao ").replace("栋", " dong ").replace("单元", " danyuan ").replace("室", " shi ")
     name = in_letters(stem, apart=kind == "pinyin, apart")
-    return f"{district.replace('区', ' qu ')}{name} {kind_in_letters(street)} {plain}"
+    return f"{district.replace('区', ' qu ')}{name} {KINDS[street]} {plain}"
 
 
 def measure(network: Network, tries: int, counts: dict[str, Counter[str]]) -> None:

@@ -20,8 +20,9 @@ from rich.table import Table
 
 from services.grid.book import CustomerBook
 from services.grid.evidence import PlaceEvidence
-from services.simulator.misspelt import in_letters, kind_in_letters
+from services.simulator.misspelt import in_letters
 from services.simulator.presets import PRESETS
+from tests.bench.misspelt import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,7 +175,7 @@ _ESTATES: Final[Ways] = {
     "花园 3栋 2单元": lambda h: f"{h.street} {h.building}栋 {h.unit}单元",
     "501室3栋花园": lambda h: f"{h.room}室{h.building}栋{h.street}",
     "Building 3, Xingfu Huayuan": lambda h: (
-        f"Building {h.building}, {in_letters(h.stem, apart=False).title()} {kind_in_letters(h.kind).title()}"
+        f"Building {h.building}, {in_letters(h.stem, apart=False).title()} {KINDS[h.kind].title()}"
     ),
 }
 _LANES: Final[Ways] = {
