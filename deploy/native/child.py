@@ -134,6 +134,10 @@ class Child:
         """Send a signal; nothing happens when it has ended."""
         self._process.send_signal(number)
 
+    def has_stopped(self) -> bool:
+        """Whether a SIGSTOP has reached all of its threads; it says so once."""
+        return not self.alive or os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)[0] == self.pid
+
     def request_stop(self) -> None:
         """Ask it to stop; returns at once."""
         if self.alive and not self._asked:

@@ -33,6 +33,7 @@ MOST_QUICK_FAILURES = 8
 # Starting again will not help: services.runtime.service, after sysexits.h (wrong settings; halted on the data).
 FINAL_EXITS = frozenset({78, 65})
 _PROBE_EVERY = 0.1
+_STOPS_SECONDS = 1.0
 _PROBE_SECONDS = 2.0
 
 
@@ -113,7 +114,9 @@ class Server(Part):
 
     def pause(self) -> None:
         """SIGSTOP: the process is there and its port accepts, but nothing answers."""
-        self._running().signal(signal.SIGSTOP)
+        child = self._running()
+        child.signal(signal.SIGSTOP)
+        wait_until(child.has_stopped, _STOPS_SECONDS)  # its threads do so one by one, and one of them may still answer
 
     def resume(self) -> None:
         """SIGCONT, after `pause`."""
