@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from unittest.mock import patch
 from uuid import UUID
 
@@ -38,6 +38,8 @@ from services.dedup.ground import Ground
 from services.dedup.keys import DEVELOPMENT_KEYS
 from services.dedup.network_watch import tell_moved
 from services.dedup.store import commands
+from services.dedup.store.load import load_areas
+from services.dedup.store.pseudonym import pseudonym_of
 from services.grid.operating import switch_network
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import load_trees
@@ -54,7 +56,7 @@ from tests.unit.dedup.test_network_changes import AWAY, BEFORE, HOME
 from tests.unit.dedup.timeline import RULES, a_report, minute, rules_of_tests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import httpx
 
@@ -159,6 +161,10 @@ def story(seed: int) -> Story:
 class Hotline(Processes):
     """What goes on in two substations, and what becomes of the processes."""
 
+    doors: ClassVar = 1
+    """Processes that have doors."""
+    connections: ClassVar = 3
+
     def __init__(self, pool: Pool, ground: Ground, dsn: str, client: httpx.AsyncClient) -> None:
         super().__init__(pool, ground, dsn, client)
         self.plans: dict[int, UUID] = {}
@@ -166,6 +172,9 @@ class Hotline(Processes):
         self.every_rules = _others(ground.rules)
         self.switched = False
         self.changed_network = False
+
+    def at_doors(self, places: Sequence[Standing], clients: Sequence[httpx.AsyncClient]) -> None:
+        """Be told the doors of each process, and what stands for its rules and network behind them."""
 
     async def somebody_reports(self, device: str, account: str | None, made: float, flavour: str, number: int) -> None:
         area = self.twin.area_of(device) or (AWAY if device.startswith("B") else HOME)
@@ -431,12 +440,34 @@ class Hotline(Processes):
                 state.waiting.pop(one, None)
                 for answered in state.answered.values():
                     answered.pop(one, None)
+        await self._homes_are_pseudonyms()
         for process in self.processes:
             process.starts()
 
+    async def _homes_are_pseudonyms(self) -> None:
+        """Whose power came back long ago is known no more by whoever loads an area in which nothing happened since."""
+        for area, state in self.twin.states.items():
+            trees = {} if state.tree is None else {area: state.tree}
+            async with self.pool.acquire() as connection:
+                loaded = (await load_areas(connection, [area], trees, state.rules))[area].restored_premises
+                for home in list(state.restored_premises):
+                    stands = await connection.fetchval(f"SELECT {pseudonym_of('$1::text')}", home)
+                    if home not in loaded and stands in loaded:
+                        state.restored_premises[stands] = state.restored_premises.pop(home)
+
+
+class Standing:
+    """What doors decide by, as the process that has them goes by it now."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ground, name)
+
 
 @contextmanager
-def over(dsn: str, folder: Path) -> Iterator[Live]:
+def over(dsn: str, folder: Path, lives: type[Hotline] = Hotline) -> Iterator[Live]:
     """Live stories over an empty database."""
     levels = folder / "levels.yaml"
     levels.write_text("version: 1\nusual: town\nzones: {town: {arrive_minutes: 45, restore_hours: 2}}\n")
@@ -444,14 +475,17 @@ def over(dsn: str, folder: Path) -> Iterator[Live]:
         runner.run(migrate(dsn, "dedup", SCHEMA))
         runner.run(migrate(dsn, "grid", GRID_SCHEMA, kernel=False))
         runner.run(import_rows(dsn, BEFORE.values()))
-        pool = runner.run(open_pool(dsn, schema="dedup", size=3))
+        pool = runner.run(open_pool(dsn, schema="dedup", size=lives.connections))
         ground = Ground(RULES, levels)
-        through = doors(Room(pool, ground, RULES), READ)
-        client = runner.run(through.__aenter__())
+        places = [Standing(ground) for _ in range(lives.doors)]
+        through = [doors(Room(pool, cast("Ground", one), RULES), READ) for one in places]
+        clients = [runner.run(one.__aenter__()) for one in through]
 
         async def lived(steps: Story) -> None:
-            told = Hotline(pool, ground, dsn, client)
-            with patch.object(clock, "now", lambda: told.now):
+            told = lives(pool, ground, dsn, clients[0])
+            told.at_doors(places, clients)
+            monotonic = patch.object(clock, "monotonic", lambda: 60 * told.minute)
+            with patch.object(clock, "now", lambda: told.now), monotonic:
                 try:
                     for step in steps:
                         if step.minutes > 3:
@@ -475,7 +509,8 @@ def over(dsn: str, folder: Path) -> Iterator[Live]:
         try:
             yield lambda steps: runner.run(lived(steps))
         finally:
-            runner.run(through.__aexit__(None, None, None))
+            for one in through:
+                runner.run(one.__aexit__(None, None, None))
             runner.run(pool.close())
 
 

@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import time, timedelta
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import deploy
 from services.contracts.ids import derive, recipient_id
@@ -108,11 +108,13 @@ def address(number: int) -> str:
 class Customers:
     """An outage desk, and the customers of its area."""
 
+    lives_in: ClassVar[type[Town]] = Town
+
     def __init__(self, pool: Pool, wording: Wording) -> None:
         self.desk = Desk()
         self.story = self.desk.story = Callers(AREA, TREE, RULES)
         self.usual = wording
-        self.town = Town(pool, wording)
+        self.town = self.lives_in(pool, wording)
         self.queues: defaultdict[tuple[str, int], deque[Message]] = defaultdict(deque)
         self.read = [0, 0, 0]
         self.asked: list[tuple[str, float]] = []
@@ -355,16 +357,16 @@ def _is_about(letter: Letter, about: Collection[UUID], stand: IncidentChanged) -
 
 
 @contextmanager
-def over(dsn: str) -> Iterator[Live]:
+def over(dsn: str, lives: type[Customers] = Customers) -> Iterator[Live]:
     """Live stories over an empty database."""
     with asyncio.Runner() as runner:
         runner.run(migrate(dsn, "notify", SCHEMA))
-        pool = runner.run(open_pool(dsn, schema=SEARCHED, size=3))
+        pool = runner.run(open_pool(dsn, schema=SEARCHED, size=6))
         runner.run(pool.execute(CLOCK))
         wording = read_wording(_TEMPLATES.name, _TEMPLATES.read_text())
 
         async def lived(steps: Story) -> None:
-            customers = Customers(pool, wording)
+            customers = lives(pool, wording)
             await customers.town.empty()
             for step in steps:
                 await customers.act(step)

@@ -20,7 +20,9 @@ def postgres_of_its_own() -> Iterator[tuple[str, Path]]:
     with tempfile.TemporaryDirectory(prefix="gridline-stories-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
         folder.chmod(0o711)  # as root it runs under an account of its own
-        server = PostgresServer(folder / "postgres", port=free_port(), log=folder / "postgres.log")
+        server = PostgresServer(
+            folder / "postgres", port=free_port(), log=folder / "postgres.log", settings={"fsync": "off"}
+        )  # no story is of a server that dies
         server.start()
         try:
             yield server.dsn("postgres"), folder

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from services.contracts.values import Channel
 from services.notify import pending
@@ -84,10 +84,12 @@ class Receiver:
 class Town:
     """Notify, its receiver and its clock."""
 
+    receives: ClassVar[type[Receiver]] = Receiver
+
     def __init__(self, pool: Pool, wording: Wording) -> None:
         self.pool, self.wording = pool, wording
         self.minute = 0.0
-        self.receiver = Receiver(self)
+        self.receiver = self.receives(self)
         self.starts()
 
     def starts(self) -> None:

@@ -1,0 +1,1 @@
+"""Processes that hand partitions over in stories."""
