@@ -11,11 +11,14 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-from services.grid.numerals import western
+from services.grid.numerals import NUMERALS, western
 
 _LONGEST_ACCOUNT: Final = 200
 _LONGEST_TEXT: Final = 300
 _NUMBER: Final = re.compile(r"(?<![0-9A-Za-z.])[A-Za-z]{0,4}[0-9](?:[ -]?[0-9A-Za-z]){5,30}(?![0-9A-Za-z]|\.[0-9])")
+_DIGITS_SAID: Final = {ord("〇"): "0"} | {ord(char): str(digit) for char, digit in NUMERALS.items()}
+_SAID: Final = re.compile(r"[〇{0}](?:[ -]?[〇{0}]){{5,30}}".format("".join(NUMERALS)))
+"""A number digit by digit, as one who takes down what is said may write it: 三四零二幺三六."""
 _PART: Final = re.compile(r"[0-9A-Za-z]+")
 _FEWEST_DIGITS: Final = 6  # fewer are a date, a room, a price
 _LONGEST_NUMBER: Final = 24
@@ -82,9 +85,13 @@ def numbers_in(text: str) -> tuple[str, ...]:
     """Return what in a text may be the account or the phone of a customer, nobody having said which it is.
 
     As it is written without its gaps, and each part that is long enough by itself: 打我电话 139-1234-5678, 31000012.
+    So are digits in Chinese: 户号三一零零零零幺二.
     """
     found: dict[str, None] = {}
-    for run in _NUMBER.finditer(western(text[:_LONGEST_TEXT])):
+    plain = western(text[:_LONGEST_TEXT])
+    if not plain.isascii():
+        plain = _SAID.sub(lambda said: said[0].translate(_DIGITS_SAID), plain)
+    for run in _NUMBER.finditer(plain):
         parts = _PART.findall(run[0])
         for one in ("".join(parts), *parts):
             if len(one) <= _LONGEST_NUMBER and sum(map(str.isdigit, one)) >= _FEWEST_DIGITS:

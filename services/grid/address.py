@@ -59,7 +59,7 @@ _OF_A_LANE: Final = re.compile(r"(?:(\d{1,3})支弄)?(\d{1,4})(?:号|$| )")
 _LONGEST_SECOND: Final = 2  # digits; more are a room
 _ESTATES: Final = (
     rf"{ESTATES}|(?:{ESTATES_OR_NOT})(?=\d|[a-z]栋)"
-    "|(?<![农全们本这个我咱俺各每壁乡那该整])村(?=[停没断跳全整都大突里委 ]|附近|旁|小学|$)"
+    "|(?<![农全们本这个我咱俺各每壁乡那该整])村(?=[停没断跳全整都大突里委村口部东南西北我这 ]|附近|旁|小学|$)"
 )
 _OF_AN_ESTATE: Final = re.compile(
     r"(?:里面?的?)?(?:(\d{1,4})号(?=$|[ -]?\d{3}|\d{1,2}单元|附近|旁|对面)|(3[2-9]|[4-9]\d|\d{3,4})号(?=[停没断跳全突])"
@@ -69,7 +69,7 @@ _OF_AN_ESTATE: Final = re.compile(
 _COMMITTEE: Final = re.compile(r"(?<=村)(?:村?民)?委(?:员?会)?(?=\d)")
 """What stands in a customer file between a village and its group: 河口村民委员会7组 is 河口村7组."""
 _VILLAGE: Final = re.compile(
-    r"(?<=[\u4e00-\u9fff])(?P<group>\d{1,3})(?:村民)?(?:小?组|社(?!区)|队)(?:(?P<house>\d{1,4})号)?"
+    r"(?<=[\u4e00-\u9fff])(?P<group>\d{1,3})(?:村民|生产)?(?:小?组|社(?!区)|队)(?:(?P<house>\d{1,4})号)?"
 )
 _NAME_BEFORE: Final = re.compile(r"[\u4e00-\u9fff]{1,11}$")
 _DEVICE: Final = re.compile(r"\d组\D?\d{0,3}\D?(?:台|箱|配|公|杆|变)")
@@ -78,7 +78,8 @@ _SHORTEST_VILLAGE: Final = 2
 _VILLAGES: Final = ("村", "庄", "屯", "寨", "堡", "湾", "嘎查")
 _ESTATE_END: Final = re.compile(_ESTATES)
 """Without it there is no estate: to look for one in a text that names none is half of reading it."""
-_ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)({_ESTATES})")
+_ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)((?:{ESTATES})*(?:{_ESTATES}))")
+"""Many are called so twice: 金湖家园小区, 新城公寓."""
 _OF_A_BUILDING: Final = rf"的?{PART}(?:(?:\d{{1,4}}|[a-z]\d?)栋|\d{{1,3}}-\d{{1,2}}-\d{{3,4}}(?![\d-]))"
 _LETTERED: Final = re.compile(r"([a-z])(\d?)")
 _ITS_BUILDING: Final = re.compile(_OF_A_BUILDING)

@@ -20,7 +20,7 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.estates import ESTATES, ESTATES_OR_NOT
-from services.grid.short_names import is_of_another_kind, key_of, may_stand_for
+from services.grid.short_names import is_of_another_kind, key_of, may_stand_for, said_keys_of
 from services.grid.syllables import SYLLABLES
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _looks(said: str) -> Iterator[tuple[How, str, list[str]]]:
     if _LETTERS.match(stem):
         yield from _typed(stem.split(), kind)
         return
-    if short := key_of(said):
+    if short := said_keys_of(said):
         yield How.SHORT, said, list(short)
         yield How.OTHER_KIND, said, list(short)
     if not kind:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 ESTATES: Final = (
-    "小区|花园|家园|公寓|新村|社区|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|公馆|庄园|新城|家属院|大院|名苑|豪庭|名邸"
+    "小区|花园|家园|公寓|新村|社区|花苑|雅苑|嘉苑|佳苑|大厦|别墅|山庄|华府|公馆|庄园|新城|家属院|大院|名苑|豪庭|名邸|"
+    "宿舍|生活区|家属区|家属楼"
 )
 """What names of estates end in, and nearly nothing else does."""
 VILLAGES: Final = "村|庄|屯|寨|堡|嘎查"

@@ -25,6 +25,7 @@ from services.grid.address import (
     names_an_estate,
     parse,
 )
+from services.grid.alike import is_road
 from services.grid.away import at_home
 from services.grid.datum import to_wgs84
 from services.grid.device_names import id_keys_in, words_in
@@ -318,8 +319,9 @@ def _datum(crs: str | None) -> Crs | None:
 def _address(evidence: PlaceEvidence) -> Address | None:
     """Return the address given, else one that the text names with its house, its estate, or its street and district.
 
-    A street's name alone in a text may be chance. What was given without a house goes before one that the text names
-    with it only for the district. Where neither names a place, either may be all name (丽景停电了).
+    A street's name among other words of a text may be chance. What was given without a house goes before one that the
+    text names with it only for the district. Where neither names a place, either may be all name (丽景停电了,
+    望江路停电了).
     """
     given = parse(evidence.address) if evidence.address else _NO_ADDRESS
     if given.number or given.building:
@@ -335,7 +337,10 @@ def _address(evidence: PlaceEvidence) -> Address | None:
         bare = bare_in(text)
     if bare is None:
         return None
-    return Address(bare.district or given.district, estate=bare.name, part=normalise(bare.part), near=bare.near)
+    district = bare.district or given.district
+    if is_road(bare.name):
+        return Address(district, bare.name, near=bare.near)
+    return Address(district, estate=bare.name, part=normalise(bare.part), near=bare.near)
 
 
 @lru_cache(maxsize=4096)  # whether it says where is asked before where that is

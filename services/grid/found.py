@@ -21,6 +21,8 @@ MOST_PHONES: Final = 3
 """A number of more customers than this says nothing."""
 MOST_HOUSES: Final = 64
 """An address that fits more places than this says nothing."""
+MOST_COUNTED: Final = 512
+"""Houses of one number that are counted for their transformers, where they are more than that."""
 MOST_POINTS: Final = 24
 """Service points around a position that are weighed."""
 MOST_ROOMS: Final = 8

@@ -17,7 +17,7 @@ from services.grid.address import STREET_ROW, parse
 from services.grid.alike import MOST_STREETS, alike, said_keys, stored_keys
 from services.grid.evidence import Point
 from services.grid.fitting import as_read
-from services.grid.found import MOST_HOUSES, House, Spot
+from services.grid.found import MOST_COUNTED, MOST_HOUSES, House, Spot
 from services.grid.steps import LOOKS
 from services.grid.streets import (
     NEIGHBOURS,
@@ -51,7 +51,8 @@ class Row(NamedTuple):
 class Wanted(NamedTuple):
     """What to look for in the order of ``steps``: streets, districts and the range of numbers.
 
-    Of a number with more houses than ``MOST_HOUSES`` (a lane, a large estate at one gate) those of the building count.
+    Of a number with more houses than ``MOST_HOUSES`` (a lane, a large estate at one gate) those of the building count,
+    or where none was said, the transformers of all.
     """
 
     streets: tuple[str, ...]
@@ -106,6 +107,23 @@ def _wanted(said: Address, alike: Alike | None) -> Wanted:
 def spot_in(tree: Tree, device: str) -> Spot:
     """Return a device of a network as a place that a report may be at."""
     return Spot(device, tree.feeder_of(device), tree.area_of(device), Point(*tree.position(device)), tree.span(device))
+
+
+def _together(every: Iterable[tuple[str, Row]], building: str) -> list[tuple[str, Row]]:
+    """Return the houses of one number by transformer: those of a building that was said, else the whole lane.
+
+    None of more than are counted.
+    """
+    most = MOST_HOUSES if building else MOST_COUNTED
+    own = list(islice((one for one in every if not building or one[1].building == building), most + 1))
+    if len(own) > most:
+        return []
+    customers: dict[tuple[str, str], int] = {}
+    for street, row in own:
+        customers[street, row.transformer_id] = customers.get((street, row.transformer_id), 0) + row.customers
+    number = own[0][1].number if own else STREET_ROW
+    found = ((street, Row(number, "", building, at, count)) for (street, at), count in customers.items())
+    return list(islice(found, MOST_HOUSES + 1))
 
 
 class HouseIndex:
@@ -172,9 +190,8 @@ class HouseIndex:
                 continue
             every = self._between(streets, low, high, want, where)
             rows = list(islice(every, MOST_HOUSES + 1))
-            if which == "exact" and want.building and len(rows) > MOST_HOUSES:
-                own = (one for one in chain(rows, every) if one[1].building == want.building)
-                rows = list(islice(own, MOST_HOUSES + 1)) or rows
+            if which == "exact" and len(rows) > MOST_HOUSES:
+                rows = _together(chain(rows, every), want.building) or rows
             if rows:
                 return tuple(
                     House(step, self._spot(row), name, row.number, row.building, row.customers) for name, row in rows

@@ -13,6 +13,7 @@ from services.grid.accounts import account_key
 from services.grid.alike import MOST_STREETS
 from services.grid.evidence import mercator
 from services.grid.found import (
+    MOST_COUNTED,
     MOST_DEVICES,
     MOST_HOUSES,
     MOST_PHONES,
@@ -178,10 +179,16 @@ WITH asked_point AS MATERIALIZED (
     CROSS JOIN LATERAL (
         WITH limited AS MATERIALIZED (
             SELECT * FROM ({_OF_STEP}) AS steps LIMIT {MOST_HOUSES + 1} -- what fits everywhere costs no more
-        ), own AS MATERIALIZED ( -- of a number that has too many houses
+        ), counted AS MATERIALIZED ( -- of a number that has too many houses
             SELECT * FROM ({_OF_STEP}) AS steps
-            WHERE asked.house <> '' AND building = asked.house AND first.look IN ({_EXACT})
+            WHERE (asked.house = '' OR building = asked.house) AND first.look IN ({_EXACT})
                 AND (SELECT count(*) FROM limited) > {MOST_HOUSES}
+            LIMIT {MOST_COUNTED + 1}
+        ), own AS MATERIALIZED (
+            SELECT step, street, number, asked.house AS building, transformer_id, sum(customers)::integer AS customers
+            FROM counted
+            WHERE (SELECT count(*) FROM counted) <= CASE asked.house WHEN '' THEN {MOST_COUNTED} ELSE {MOST_HOUSES} END
+            GROUP BY step, street, number, transformer_id
             LIMIT {MOST_HOUSES + 1}
         )
         SELECT step, street, number, building, transformer_id, customers, found FROM (

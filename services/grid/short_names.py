@@ -18,6 +18,8 @@ from services.grid.traditional import simplified
 _KIND: Final = re.compile(rf"(?:华庭|{ESTATES}|{ESTATES_OR_NOT})$")
 _IS_VILLAGE: Final = re.compile(rf"(?<!新)(?:{VILLAGES})$")
 _NO_ESTATE: Final = re.compile(r"[路街道巷组]$|胡同$|[^\u4e00-\u9fff]")
+_ROAD: Final = re.compile(r".{2,}(?:(?<![线电短马道铁半公])路|街|大道|巷|胡同)")
+"""A road by its name; no 线路, 马路, 公路."""
 _ANY_KIND: Final = frozenset(("", "小区", "社区"))
 """What people, and files, call any estate; 丽景公寓 is another one than 丽景花园."""
 _FIRM: Final = re.compile(
@@ -42,6 +44,7 @@ _WHEN: Final = (
 _OUT: Final = (
     "(?:(?:停了?|没有?了?|没得|无|断了?)电(?![话梯视影车脑])|没来电|停水停电|跳了?闸|电停|电没|灯全灭|黑了|漆黑|全黑)"
 )
+_OUT_ANYWHERE: Final = re.compile(_OUT)
 _DARK: Final = re.compile(
     rf"(?:您好|你好|喂|请问|麻烦|{_WHEN})*(?:我们?家?)?(?:住|在|是|住在)?{_NAME}{_PART}{_THERE}{_WHEN}*(?:都|是|就|了)*{_OUT}"
 )
@@ -61,7 +64,7 @@ _NO_NAME: Final = re.compile(
 
 
 class Bare(NamedTuple):
-    """An estate of which a text says the name alone, or less, with its phase or quarter and its district."""
+    """An estate of which a text says the name alone, or less, with its phase or quarter and its district; or a road."""
 
     name: str
     part: str
@@ -97,10 +100,23 @@ def key_of(estate: str) -> tuple[str, ...]:
     return () if found is None else (f"short {found.name}",)
 
 
+def said_keys_of(said: str) -> tuple[str, ...]:
+    """Return under which keys to look for an estate by what people call it.
+
+    What they say may itself end as names do: 金湖家园 of 金湖家园小区, 师范学院 of 师范学院宿舍.
+    """
+    found = short_of(_LAST_WORD.sub("", said))
+    return () if found is None else tuple(dict.fromkeys((f"short {found.name}", f"short {found.name}{found.kind}")))
+
+
 def may_stand_for(said: str, estate: str) -> bool:
     """Tell whether an estate of the network may be meant by what was said, having its short name."""
     one, other = short_of(_LAST_WORD.sub("", said)), short_of(estate)
-    if one is None or other is None or one.name != other.name or (one.firm and other.firm and one.firm != other.firm):
+    if one is None or other is None or (one.firm and other.firm and one.firm != other.firm):
+        return False
+    if _is_all_of(one, other):
+        return True
+    if one.name != other.name:
         return False
     if is_village(estate):
         return not one.kind
@@ -110,7 +126,14 @@ def may_stand_for(said: str, estate: str) -> bool:
 def is_of_another_kind(said: str, estate: str) -> bool:
     """Tell whether what was said is of a kind that the estate is not: 天鹅院 and 天鹅小区; 天鹅小区 is of any."""
     one, other = short_of(_LAST_WORD.sub("", said)), short_of(estate)
-    return one is not None and other is not None and one.kind not in {*_ANY_KIND, other.kind}
+    if one is None or other is None or _is_all_of(one, other):
+        return False
+    return one.kind not in {*_ANY_KIND, other.kind}
+
+
+def _is_all_of(said: Short, estate: Short) -> bool:
+    """Tell whether what was said, its last word and all, is what the estate is called without its own."""
+    return said.kind != "" and said.name + said.kind == estate.name
 
 
 def is_village(name: str) -> bool:
@@ -123,15 +146,26 @@ def bare_in(text: str, *, is_address: bool = False) -> Bare | None:
     """Return what may be the name of an estate where nothing says so: 丽景停电了, 我住丽景; None where nothing is.
 
     Only the whole of what stands before the words for an outage, or behind those for where somebody lives: words that
-    happen to end in the name of an estate are not told from it. In an address, all of a clause.
+    happen to end in the name of an estate are not told from it. So is the name of a road: 望江路停电了. In an address,
+    all of a clause; in a text, if it is called as roads, estates and villages are: 停电了，望江路.
     """
-    for clause in _CLAUSE.findall(simplified(western(text[:_LONGEST_TEXT]))):
-        found = (_ALONE.fullmatch(clause) if is_address else None) or _LIVES.fullmatch(clause) or _DARK.match(clause)
+    plain = simplified(western(text[:_LONGEST_TEXT]))
+    for clause in _CLAUSE.findall(plain):
+        alone = _ALONE.fullmatch(clause)
+        found = (alone if is_address else None) or _LIVES.fullmatch(clause) or _DARK.match(clause)
+        if found is None and alone is not None and _is_dark(alone["name"], plain):
+            found = alone
         if found is None:
             continue
         name = found["name"]
         district = town[0] if (town := _DISTRICT.match(name)) is not None else ""
         name = name[len(district) :]
-        if _NO_NAME.search(name) is None and short_of(name) is not None:
+        if _NO_NAME.search(name) is None and (short_of(name) is not None or _ROAD.fullmatch(name) is not None):
             return Bare(name, found["part"] or "", district, found["near"] is not None)
     return None
+
+
+def _is_dark(name: str, text: str) -> bool:
+    """Tell whether a name that stands alone is one by what it ends in, in a text that tells of an outage."""
+    is_one = _ROAD.fullmatch(name) is not None or ((found := short_of(name)) is not None and found.kind != "")
+    return is_one and _OUT_ANYWHERE.search(text) is not None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.grid.alike import may_mean
 from services.grid.parts import apart
-from services.grid.short_names import may_stand_for
+from services.grid.short_names import is_village, may_stand_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -63,11 +63,16 @@ def _other_village(said: str) -> str:
     """Return the group of a village with 村 where it was said without, and the other way round: 高桥5组, 高桥村5组."""
     group = _GROUP.search(said)
     if group is None:
-        return ""
+        return _whole_village(said)
     village = said[: group.start()]
     if not village.endswith("村"):
         return f"{village}村{group[0]}"
     return f"{village[:-1]}{group[0]}" if len(village) > 2 else ""  # noqa: PLR2004  张村 is no 张
+
+
+def _whole_village(said: str) -> str:
+    """Return a village without the 村 that people say behind its name: 上河营村 may be 上河营 in the file."""
+    return said[:-1] if said.endswith("村") and len(said) > _SHORTEST_STREET and is_village(said) else ""
 
 
 def _english_names(said: str) -> tuple[str, ...]:

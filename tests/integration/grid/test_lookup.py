@@ -275,9 +275,12 @@ async def test_numbers_that_run_together_are_read_as_in_memory_by_the_same_queri
     assert bases[Basis.ADDRESS] > 10
 
 
-async def homes_imported(grid, tmp_path, devices, homes):
-    """Import a network of which the n-th transformer feeds the n-th home, and return it as it is in memory."""
-    rows = [CustomerRow(f"A{n}", f"T{n}", 31.0 + n / 100, 118.0, home, "") for n, home in enumerate(homes)]
+async def homes_imported(grid, tmp_path, devices, homes, to_a_transformer=1):
+    """Import a network of which the first transformer feeds the first homes, and so on; return it as in memory."""
+    rows = [
+        CustomerRow(f"A{n}", f"T{n // to_a_transformer}", 31.0 + n / 100, 118.0, home, "")
+        for n, home in enumerate(homes)
+    ]
     files = tmp_path / "network.csv", tmp_path / "customers.csv"
     write_devices(files[0], devices)
     write_customers(files[1], rows)
@@ -349,6 +352,26 @@ async def test_a_house_of_a_long_lane_and_an_estate_by_ear_are_found_as_in_memor
     places = await resolve_places(grid, reports)
     assert places == [book.resolve(one) for one in reports]
     assert [place.transformer_id for place in places] == list(said.values())
+
+
+async def test_a_long_lane_is_where_its_transformers_are_as_in_memory(grid, tmp_path):
+    devices = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
+    devices += [DeviceRow(f"T{n}", "S", "transformer", False, 31.0 + n / 100, 118.0) for n in range(70)]
+    homes = [f"鼓楼区民主东路57弄{n}号{room}室" for n in range(1, 81) for room in (101, 102)]
+    homes += [f"玄武区建设路9弄{n}号" for n in range(1, 601)]
+    book = await homes_imported(grid, tmp_path, devices, homes, to_a_transformer=40)
+    said = {
+        "鼓楼区民主东路57弄": "S",
+        "民主东路57弄停电": "S",
+        "民主东路57弄90号": None,
+        "建设路9弄": None,
+        "建设路9弄77号": "S",
+    }
+    reports = [PlaceEvidence(address=one) for one in said]
+    places = await resolve_places(grid, reports)
+    assert places == [book.resolve(one) for one in reports]
+    assert [place.area for place in places] == list(said.values())
+    assert {one.spot.transformer_id for one in places[0].candidates} == {"T0", "T1", "T2", "T3"}
 
 
 async def test_phases_and_short_names_of_estates_are_found_as_in_memory_by_no_more_than_four_queries(grid, tmp_path):

@@ -12,7 +12,7 @@ from services.grid.book import CustomerBook
 from services.grid.candidates import search
 from services.grid.device import DeviceRow
 from services.grid.evidence import DEFAULT_RULES, PlaceEvidence, Point, ask, distance_m
-from services.grid.found import MOST_HOUSES, MOST_POINTS, Named, Spot
+from services.grid.found import MOST_COUNTED, MOST_HOUSES, MOST_POINTS, Named, Spot
 from services.grid.network_file import CustomerRow
 from services.grid.slips import slips
 from services.grid.tree import Tree
@@ -350,6 +350,15 @@ def test_a_house_of_a_lane_is_found_however_many_the_lane_has(houses):
 
 
 def test_of_a_lane_with_more_houses_than_can_be_told_apart_none_is_named():
-    for said in ("民主东路57弄", f"民主东路57弄{301}号"):
-        place = lane(300).resolve(PlaceEvidence(address=said))
+    for houses, said in ((MOST_COUNTED + 1, "民主东路57弄"), (300, "民主东路57弄301号")):
+        place = lane(houses).resolve(PlaceEvidence(address=said))
         assert (place.transformer_id, place.evidence) == (None, ("address_in_many_places",))
+
+
+def test_a_lane_of_many_houses_is_where_its_transformers_are():
+    for houses in (MOST_HOUSES + 26, MOST_COUNTED):
+        place = lane(houses).resolve(PlaceEvidence(address="民主东路57弄"))
+        assert place.area == "S"
+        assert {one.spot.transformer_id for one in place.candidates} <= {f"T{n}" for n in range(-(-houses // 30))}
+    few = lane(MOST_HOUSES + 26).resolve(PlaceEvidence(address="民主东路57弄"))
+    assert [round(one.weight, 2) for one in few.candidates] == [0.32, 0.32, 0.32]

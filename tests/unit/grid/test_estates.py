@@ -394,3 +394,51 @@ def test_the_home_of_a_number_may_be_meant_by_a_shorter_name_that_another_estate
     place = HOMES.resolve(PlaceEvidence(phone="13800000000", text="滨江花园停电了"))
     assert (place.transformer_id, place.confidence < 0.9) == ("T1", True)
     assert "T2" in {one.spot.transformer_id for one in place.candidates}
+
+
+_CALLED = book_of(
+    [
+        ("T1", "清河镇金湖家园小区5栋301室"),
+        ("T2", "清河镇师范学院宿舍5号楼1单元101室"),
+        ("T3", "清河镇纺织厂生活区3号楼2单元501室"),
+        ("T4", "清河镇上河营2组12号"),
+        ("T5", "清河镇柳湾村3组"),
+        ("T6", "清河镇望江西路12号"),
+        ("T7", "清河镇帽儿胡同7号"),
+        ("T8", "清河镇金河花园5栋"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *((f"{name}5栋停电了", "T1") for name in ("金湖家园", "金湖家园小区", "清河镇金湖家园")),
+        *(("师范学院5号楼停电", "T2"), ("师范学院宿舍5号楼停电", "T2"), ("师范学院宿舍旁边停电了", "T2")),
+        *(("纺织厂3号楼停电", "T3"), ("纺织厂生活区停电了", "T3"), ("纺织厂生活区3号楼2单元501室没电", "T3")),
+        *(("上河营村停电了", "T4"), ("清河镇上河营村，家里没电", "T4"), ("上河营二生产队停电了", "T4")),
+        *((f"柳湾村{where}停电了", "T5") for where in ("村口", "村部旁边", "村东头", "村委会附近", "小学旁边")),
+        *(("柳湾村，我家没电", "T5"), ("没电了，柳湾村", "T5")),
+        *(
+            (f"{words}望江西路{more}", "T6")
+            for words, more in (("", "停电了"), ("投诉！", "又停电了"), ("停电了，", ""))
+        ),
+        *(("我住望江西路，家里没电", "T6"), ("帽儿胡同停电了", "T7"), ("帽儿胡同，家里没电", "T7")),
+    ],
+)
+def test_a_place_is_found_by_what_people_call_it(said, where):
+    assert _CALLED.resolve(PlaceEvidence(text=said)).transformer_id == where
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["马路停电了", "旁边的大路停电了", "线路停电了", "公路停电", "路灯不亮，望江西路", "我在望江西路等车，家里没电"],
+)
+def test_a_road_among_other_words_or_of_no_outage_is_no_place(said):
+    place = _CALLED.resolve(PlaceEvidence(text=said))
+    assert (place.transformer_id, place.area) == (None, None)
+
+
+def test_an_estate_is_not_called_by_a_name_that_is_more_than_its_own():
+    book = book_of([("T1", "清河镇金湖公寓5栋"), ("T2", "清河镇金河家园小区5栋")])
+    assert book.resolve(PlaceEvidence(text="金湖家园5栋停电了")).transformer_id is None

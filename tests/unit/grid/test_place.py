@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.values import Basis, Crs, CustomerClass, CustomerStatus
-from services.grid.accounts import account_key, said_account
+from services.grid.accounts import account_key, numbers_in, said_account
 from services.grid.candidates import search
 from services.grid.datum import from_wgs84
 from services.grid.device_names import name_key
@@ -497,3 +497,17 @@ def test_a_number_in_the_words_may_be_in_another_script():
 )
 def test_a_datum_is_known_however_it_is_spelled(crs, same):
     assert ask(at(HOME, crs=crs)) == ask(at(HOME, crs=same))
+
+
+@pytest.mark.parametrize(
+    ("said", "numbers"),
+    [
+        ("户号三四零二幺三六幺四七", ("3402136147",)),
+        ("户号是三四零二 幺三六幺，谢谢", ("34021361",)),
+        ("电话幺三八零零〇〇一二三四", ("13800001234",)),
+        ("停了一二十个小时了，三五百户都没电", ()),
+        ("二〇二六年五月", ()),
+    ],
+)
+def test_a_number_said_digit_by_digit_is_one(said, numbers):
+    assert numbers_in(said) == numbers
