@@ -14,10 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from services.router.tree.keywords import read_keywords
-from tests.hearing.labelled import FILE, HALVES, read_said
+from tests.hearing.labelled import FILES, HALVES, read_said
 from tests.hearing.measure import Figures, measure, share
 
 if TYPE_CHECKING:
+    from services.router.domain.classify import Keywords
+    from tests.hearing.labelled import Said
     from tests.hearing.measure import Found
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "classify.yaml"
@@ -30,24 +32,28 @@ def main() -> int:
     parser.add_argument("--misread", action="store_true", help="show what of half A is misread")
     arguments = parser.parse_args()
     keywords = read_keywords(arguments.classify.name, arguments.classify.read_text(encoding="utf-8"))
-    said = read_said(FILE.read_text(encoding="utf-8"))
-    halves = {half: measure(keywords, (one for one in said if one.half == half)) for half in HALVES}
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(_all(halves))
+    for author, file in FILES.items():
+        _show(console, author, keywords, read_said(file.read_text(encoding="utf-8")), misread=arguments.misread)
+    return 0
+
+
+def _show(console: Console, author: str, keywords: Keywords, said: list[Said], *, misread: bool) -> None:
+    halves = {half: measure(keywords, (one for one in said if one.half == half)) for half in HALVES}
+    console.print(_all(author, halves))
     console.print(_taken(halves["B"]))
     languages = list(dict.fromkeys(one.language for one in said))
     by_language = {
         name: measure(keywords, (one for one in said if (one.half, one.language) == ("B", name))) for name in languages
     }
     console.print(_by_language(by_language))
-    if arguments.misread:
+    if misread:
         for text, what in halves["A"].misread:
             console.print(f"{what}: {text[:80]}", markup=False, soft_wrap=True)
-    return 0
 
 
-def _all(halves: dict[str, Figures]) -> Table:
-    table = Table("figure", *(f"half {half}" for half in halves))
+def _all(author: str, halves: dict[str, Figures]) -> Table:
+    table = Table(f"author {author}", *(f"half {half}" for half in halves))
     found = halves.values()
     table.add_row("utterances judged", *(str(one.said) for one in found))
     for name in ("danger", "outage", "alone"):

@@ -7,6 +7,7 @@ the language. Never here: the words themselves (operators' data), a queue.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -15,10 +16,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.contracts.frozen import frozen
 from services.contracts.values import CustomerClass, Priority
 from services.router.domain.language import Tongues, hear
-from services.router.domain.words import Lexicon, Script, WordList, normalise
+from services.router.domain.words import Lexicon, Misheard, Script, WordList, normalise
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Collection, Mapping
 
 OUTAGE: Final = "outage"
@@ -27,6 +27,7 @@ REPORTED_DANGER: Final = "reported_danger"
 """Hazard word of the channel's own danger choice, where the words do not say which danger it is."""
 
 
+_DIGIT: Final = re.compile("[0-9]")
 _ONE_TYPE: Final = 0.9
 _SEVERAL_TYPES: Final = 0.6
 SURE: Final = 0.5
@@ -137,6 +138,7 @@ class Keywords:
         unurgent: Business types that such words do not turn into an urge of something else.
         denials: How people say that there is no danger.
         past_danger: How people speak of a danger that is over.
+        misheard: What speech recognition makes of words of these lists.
     """
 
     business_types: Mapping[str, str]
@@ -153,14 +155,16 @@ class Keywords:
     unurgent: frozenset[str] = frozenset()
     denials: Denials = field(default_factory=Denials)
     past_danger: WordList = field(default_factory=lambda: WordList(()))
+    misheard: Misheard = field(default_factory=lambda: Misheard({}))
     lexicon: Lexicon = field(init=False)
+    dangers: frozenset[WordList] = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare the one pass over a text."""
-        lists = (words for _, words in (*self.rules, *self.faults, *self.hazards))
-        object.__setattr__(
-            self, "lexicon", Lexicon((*lists, self.only_mine, self.urges, self.denials.words, self.past_danger))
-        )
+        object.__setattr__(self, "dangers", frozenset(words for _, words in self.hazards))
+        lists = [words for _, words in (*self.rules, *self.faults, *self.hazards)]
+        lists += [self.only_mine, self.urges, self.denials.words, self.past_danger, self.misheard.words]
+        object.__setattr__(self, "lexicon", Lexicon(lists))
 
     @property
     def hazard_words(self) -> frozenset[str]:
@@ -177,22 +181,25 @@ def _read(keywords: Keywords, text: str) -> Reading:
     plain = normalise(text)
     numbers: set[str] = set()
     rest = plain
-    if keywords.accounts is not None and any(map(str.isdigit, plain)):
+    if keywords.accounts is not None and _DIGIT.search(plain) is not None:
         numbers.update(keywords.accounts.findall(text))
         rest = normalise(keywords.accounts.sub(" ", text)) if numbers else plain
     likely = keywords.lexicon.candidates(plain)
+    if keywords.misheard.words in likely:
+        plain = keywords.misheard.put_right(plain)
+        likely = keywords.lexicon.candidates(plain)
 
     def found(words: WordList, where: str = plain) -> str | None:
-        return words.find(where) if words in likely else None
+        return words.find(where, likely[words] if where is plain else None) if words in likely else None
 
     hazards: tuple[str, ...] = ()
-    if any(words in likely for _, words in keywords.hazards):
+    if not keywords.dangers.isdisjoint(likely):
         danger = keywords.denials.heard_out(plain)
         hazards = tuple(sorted(name for name, words in keywords.hazards if found(words, danger) is not None))
     fault = next(((kind, word) for kind, words in keywords.faults if (word := found(words)) is not None), None)
     named: dict[str, str] = {}
     for business_type, words in keywords.rules:
-        if (word := found(words)) is not None:
+        if words in likely and (word := found(words)) is not None:
             named.setdefault(business_type, word)
         elif business_type == keywords.fault_type and fault is not None:
             named.setdefault(business_type, fault[1])
@@ -207,7 +214,7 @@ def _read(keywords: Keywords, text: str) -> Reading:
         only_mine=found(keywords.only_mine) is not None,
         account=numbers.pop() if len(numbers) == 1 else None,
         rest=rest,
-        urges=keywords.urges in likely and keywords.urges.find(rest) is not None,
+        urges=found(keywords.urges, rest) is not None,
         past_danger=found(keywords.past_danger) is not None,
     )
 

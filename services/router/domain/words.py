@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ahocorasick_rs import AhoCorasick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
+
+    _Met = tuple["_Alike | None", int]  # words that have a core, and where it stands
 
 _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # Also what only shapes or stretches letters: Arabic tatweel and high hamza, joiners, Mongolian variation selectors.
@@ -22,12 +25,12 @@ _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _INVISIBLE: Final = re.compile(
     "[\u0640\u0674\u180b-\u180f\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]|(?<![\u0600-\u06ff])\u0621(?=[\u0600-\u06ff])"
 )
-_SPACE: Final = re.compile(r"\s+")
 _SPACED_HAN: Final = re.compile(f"(?<=[{_HAN}]) (?=[{_HAN}])")
 _LETTER: Final = "a-z0-9\u00df-\u024f\u0400-\u052f"
 _LATIN: Final = re.compile(f"[{_LETTER}]")
 _BEGINS: Final = f"(?<![{_LETTER}])"
 _ENDS: Final = f"(?![{_LETTER}])"
+_MARKS: Final = " ,.!?;:~…、。"
 _GAP: Final = r"(?: \S+){0,3}? "
 # What may stand for `*` inside a word of a script without spaces: part of a sentence, so no mark that ends one.
 _BETWEEN: Final = r"[^,.!?;:\u060c\u061b\u061f\u06d4\u0f0d-\u0f12\u1802\u1803\u3001\u3002]{0,8}?"
@@ -45,7 +48,9 @@ _TRADITIONAL: Final = (
     "桿杆嚴严勢势囪囱殼壳夠够數数濺溅鹽盐纖纤繳缴膠胶診诊輸输龍龙"
     "導导將将損损煩烦蓋盖鎖锁釣钓窩窝隱隐紅红欄栏設设銹锈箏筝惡恶諉诿連连驗验總总經经"
     "丟丢為为烏乌僅仅淨净區区嚨咙墊垫錄录顯显術术條条標标棟栋橫横滅灭燭烛盤盘碼码積积紋纹繞绕繩绳記记證证讀读輛辆鍵键霧雾頂顶須须"
-    "嘸呒曬晒係系環环綠绿鋼钢訓训絆绊"
+    "書书侶侣儕侪鑿凿剛刚華华廂厢縣县吶呐糰团團团實实層层廣广彈弹強强攬揽雜杂槍枪渾浑盜盗禮礼禍祸竄窜籤签簽签籃篮脫脱藥药獲获藍蓝慮虑覽览評评識识詐诈調调貨货質质貼贴"
+    "躥蹿輪轮鐘钟鍾钟鑽钻鋁铝鋪铺鎮镇長长閉闭隊队飯饭飲饮凱凯"
+    "輔辅畫画嘸呒曬晒係系環环綠绿鋼钢訓训絆绊"
 )
 _SAME: Final = str.maketrans({"\U0001f525": "火", **dict(zip(_TRADITIONAL[::2], _TRADITIONAL[1::2], strict=True))})
 _FOLDED: Final = frozenset(map(chr, _SAME))
@@ -60,7 +65,8 @@ def normalise(text: str) -> str:
     plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold().replace("\u2019", "'")
     if not _FOLDED.isdisjoint(plain):
         plain = plain.translate(_SAME)
-    return _SPACED_HAN.sub("", _SPACE.sub(" ", plain).strip())
+    plain = " ".join(plain.split())
+    return _SPACED_HAN.sub("", plain) if " " in plain else plain
 
 
 class WordList:
@@ -68,10 +74,8 @@ class WordList:
 
     A word in Latin letters must stand alone; ``spark*`` finds any ending, and ``power * out`` lets up to three words
     come between. A word in any other script is found anywhere: Chinese puts no spaces between words; in it ``电线*断``
-    lets up to eight characters of the same sentence come between.
+    lets up to eight characters of the same sentence come between. ``^停了$`` is found where nothing else is said.
     """
-
-    __slots__ = ("_exact", "_ignored", "_wanted", "_wild", "cores")
 
     def __init__(self, words: Iterable[str], ignore: Iterable[str] = ()) -> None:
         """Prepare the list.
@@ -83,29 +87,90 @@ class WordList:
         Raises:
             ValueError: a word has no letter or digit to look for, or begins with a wildcard.
         """
-        plain = {normalise(word): word for word in reversed(list(words))}  # the first spelling of equals is given back
-        self._wanted = _Search(plain)
-        self._ignored = _Search(map(normalise, ignore))
-        self._exact = {form: word for form, word in plain.items() if "*" not in form}
-        self.cores = frozenset(map(_core, plain))
-        """Plain strings, at least one of which stands in any text in which a word is found."""
-        self._wild = tuple((re.compile(_pattern(form)), word) for form, word in plain.items() if "*" in form)
+        self._spelled = {
+            normalise(word): word for word in reversed(list(words))
+        }  # the first spelling of equals is shown
+        passed_over = list(map(normalise, ignore))
+        for form in (*self._spelled, *passed_over):
+            check_word(form)
+        whole = [form for form in self._spelled if is_whole(form)]
+        plain = sorted(self._spelled.keys() - set(whole), key=_longest_first)
+        by_core: dict[tuple[str, bool], list[str]] = {}
+        for form in plain:
+            by_core.setdefault((_core(form), _LATIN.match(form) is not None), []).append(form)
+        self._every = _Search(plain)
+        self._ignored = _Search(passed_over)
+        self.cores: tuple[tuple[str, _Alike | None], ...] = (
+            *((core, _Alike(core, forms)) for (core, _), forms in by_core.items()),
+            *((form[1:-1], _Whole(form[1:-1], [form])) for form in whole),
+            *((core, None) for core in set(map(_core, passed_over))),
+        )
+        """Plain strings, at least one of which stands in any text in which a word is found, with the words that have
+        it; with None, one that stands in any text with a phrase to ignore."""
 
-    def find(self, text: str) -> str | None:
+    def find(self, text: str, met: Sequence[_Met] | None = None) -> str | None:
         """Return the first word of the list that a normalised text has; None if it has none.
 
         The word is returned as it stands in the list: what a wildcard stood for is the customer's own.
+
+        Args:
+            text: Where to look.
+            met: What a ``Lexicon`` has met of this list in the text; looked for here if it is not given.
         """
-        found = self._wanted.first(text)
-        if found is not None and self._ignored.first(text) is not None:
-            found = self._wanted.first(self._ignored.blanked(text))
-        if found is None:
-            return None
-        return self._exact.get(found) or next(word for pattern, word in self._wild if pattern.fullmatch(found))
+        found, ignored = self._first(text, self._meet(text) if met is None else met)
+        if found is not None and ignored and (left := self._ignored.blanked(text)) != text:
+            found, _ = self._first(left, self._meet(left))
+        return None if found is None else self._spelled[found]
+
+    def _meet(self, text: str) -> Sequence[_Met]:
+        return self._own.candidates(text).get(self, ())
+
+    @cached_property
+    def _own(self) -> Lexicon:
+        return Lexicon([self])
+
+    def _first(self, text: str, met: Sequence[_Met]) -> tuple[str | None, bool]:
+        """Return the word that begins first in a text, and whether there may be a phrase to ignore.
+
+        Of words that begin at one place it is the longest; one in Latin letters comes before any other.
+        """
+        first: tuple[bool, int, int, str] | None = None
+        ignored = False
+        for alike, start in met:
+            if alike is None:
+                ignored = True
+            elif (one := alike.first(text, start)) is not None and (first is None or one < first):
+                first = one
+        return None if first is None else first[-1], ignored
 
     def blanked(self, text: str) -> str:
         """Return a normalised text without the words of the list."""
-        return self._wanted.blanked(text)
+        return self._every.blanked(text)
+
+
+class Misheard:
+    """What speech recognition makes of words that stand in many lists ("变压气"), and the words that were said.
+
+    They are of a script without spaces and have no wildcard.
+    """
+
+    __slots__ = ("_meant", "_search", "words")
+
+    def __init__(self, meant: Mapping[str, Iterable[str]], ignore: Iterable[str] = ()) -> None:
+        """Prepare the words.
+
+        Args:
+            meant: A word, and what is written for it.
+            ignore: Phrases with such a word inside that are right as they stand.
+        """
+        self._meant = {normalise(word): normalise(said) for said, written in meant.items() for word in written}
+        self.words = WordList(self._meant)
+        every = sorted({*self._meant, *map(normalise, ignore)}, key=_longest_first)
+        self._search = re.compile(_either(every))
+
+    def put_right(self, text: str) -> str:
+        """Return a normalised text with the words that were said."""
+        return self._search.sub(lambda found: self._meant.get(found.group(), found.group()), text)
 
 
 class Lexicon:
@@ -115,17 +180,32 @@ class Lexicon:
 
     def __init__(self, lists: Iterable[WordList]) -> None:
         """Prepare the pass."""
-        by_core: dict[str, list[WordList]] = {}
+        by_core: dict[str, list[tuple[WordList, _Alike | None]]] = {}
         for words in lists:
-            for core in words.cores:
-                by_core.setdefault(core, []).append(words)
+            for core, alike in words.cores:
+                by_core.setdefault(core, []).append((words, alike))
         self._pass = AhoCorasick(list(by_core))
         self._lists = tuple(map(tuple, by_core.values()))
 
-    def candidates(self, text: str) -> set[WordList]:
-        """Return the lists worth looking into for a normalised text."""
-        found = {core for core, _, _ in self._pass.find_matches_as_indexes(text, overlapping=True)}
-        return {words for core in found for words in self._lists[core]}
+    def candidates(self, text: str) -> dict[WordList, list[_Met]]:
+        """Return the lists worth looking into for a normalised text, with what was met of each."""
+        found: dict[WordList, list[_Met]] = {}
+        letters: set[str] | None = None
+        seen = set()
+        for core, start, _ in self._pass.find_matches_as_indexes(text, overlapping=True):
+            if core in seen:
+                continue
+            seen.add(core)
+            for words, alike in self._lists[core]:
+                if alike is not None and alike.needs is not None:
+                    letters = letters or set(text)
+                    if alike.needs.isdisjoint(letters):
+                        continue
+                if words in found:
+                    found[words].append((alike, start))
+                else:
+                    found[words] = [(alike, start)]
+        return found
 
 
 def check_word(word: str) -> None:
@@ -134,39 +214,89 @@ def check_word(word: str) -> None:
     Raises:
         ValueError: it has no letter or digit, or begins with a wildcard.
     """
-    _pattern(normalise(word))
+    plain = normalise(word)
+    _pattern(plain[1:-1] if is_whole(plain) else plain)
+
+
+def is_whole(word: str) -> bool:
+    """Tell whether a word is meant to be all that is said."""
+    return word.startswith("^") and word.endswith("$")
+
+
+class _Alike:
+    """The words that have one core: they can only be in a text that has it.
+
+    Attributes:
+        needs: Letters, one of which any text has in which a word is found; None where that is not known.
+    """
+
+    __slots__ = ("_alone", "_forms", "_latin", "_pattern", "needs")
+
+    def __init__(self, core: str, forms: list[str]) -> None:
+        self._forms = forms  # the longest first
+        self._latin = _LATIN.match(forms[0]) is not None
+        self._alone = (-len(core), core) if not self._latin and forms == [core] else None
+        self._pattern: re.Pattern[str] | None = None
+        wild = not self._latin and all("*" in form for form in forms)
+        self.needs = frozenset(form.replace(core, "", 1).strip("*")[0] for form in forms) if wild else None
+
+    def first(self, text: str, start: int) -> tuple[bool, int, int, str] | None:
+        """Return the first of these words in a text, as ``WordList`` orders them; their core is first at ``start``."""
+        if self._alone is not None:
+            return True, start, *self._alone
+        if self._pattern is None:  # most words are never met
+            either = "|".join(f"({_pattern(form)})" for form in self._forms)
+            self._pattern = re.compile(f"{_BEGINS}(?:{either}){_ENDS}" if self._latin else either)
+        found = self._pattern.search(text)
+        if found is None or found.lastindex is None:
+            return None
+        form = self._forms[found.lastindex - 1]
+        return not self._latin, found.start(), -len(form), form
+
+
+class _Whole(_Alike):
+    """A word that is all of a text."""
+
+    __slots__ = ()
+
+    def first(self, text: str, start: int) -> tuple[bool, int, int, str] | None:
+        """Return the word if the text is nothing else."""
+        return (True, start, -len(text), self._forms[0]) if self._forms[0][1:-1] == text.strip(_MARKS) else None
 
 
 class _Search:
     """One pass over a text for many words, those in Latin letters apart from the others."""
 
-    __slots__ = ("_latin", "_other")
-
     def __init__(self, words: Iterable[str]) -> None:
-        plain = sorted(set(words), key=lambda word: (-len(word), word))
-        latin = [word for word in plain if _LATIN.match(word)]
-        other = [word for word in plain if not _LATIN.match(word)]
-        # The boundaries stand outside the alternatives, so that most places of a text are passed over at once.
-        self._latin = re.compile(f"{_BEGINS}(?:{_either(latin)}){_ENDS}") if latin else None
-        self._other = re.compile(_either(other)) if other else None
+        self._words = sorted(set(words), key=_longest_first)
 
-    def first(self, text: str) -> str | None:
-        if self._latin is not None and (found := self._latin.search(text)) is not None:
-            return found.group()
-        if self._other is not None and not text.isascii() and (found := self._other.search(text)) is not None:
-            return found.group()
-        return None
+    @cached_property
+    def _patterns(self) -> list[re.Pattern[str]]:
+        """What finds the words in Latin letters, and what the others; compiled when they are first looked for."""
+        latin = [word for word in self._words if _LATIN.match(word)]
+        other = [word for word in self._words if not _LATIN.match(word)]
+        # The boundaries stand outside the alternatives, so that most places of a text are passed over at once.
+        patterns = [f"{_BEGINS}(?:{_either(latin)}){_ENDS}"] if latin else []
+        return [re.compile(pattern) for pattern in (*patterns, *([_either(other)] if other else []))]
 
     def blanked(self, text: str) -> str:
-        for pattern in (self._latin, self._other):
-            if pattern is not None:
-                text = pattern.sub(" \ufffc ", text)  # no letter, so that the rests do not grow together
+        """Return a text without the words."""
+        for pattern in self._patterns:
+            text = pattern.sub(" \ufffc ", text)  # no letter, so that the rests do not grow together
         return text
 
 
+def _longest_first(word: str) -> tuple[int, str]:
+    return -len(word), word
+
+
 def _core(plain: str) -> str:
-    """Return the longest part of a word that stands in a text as it is."""
-    return max(plain.replace("*", " ").split(), key=len) if "*" in plain else plain
+    """Return a part of a word that stands in a text as it is: the longest, or in Chinese the last if it is no letter.
+
+    What happens to a thing is said more rarely than the thing: 热水器*带电 need not be looked for in every 热水器.
+    """
+    parts = plain.replace("*", " ").split() if "*" in plain else [plain]
+    return parts[-1] if len(parts[-1]) > 1 and not parts[-1].isascii() else max(parts, key=len)
 
 
 def _either(words: Iterable[str]) -> str:

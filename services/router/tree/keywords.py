@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from yaml.nodes import ScalarNode
 
 from services.router.domain.classify import OUTAGE, REPORTED_DANGER, Denials, Keywords
 from services.router.domain.language import Tongues
-from services.router.domain.words import Script, WordList, check_word
+from services.router.domain.words import Misheard, Script, WordList, check_word
 from services.runtime.yaml_reading import Reader, check_version, compiled, line_of, meant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from yaml.nodes import Node
 
 _KEYS: Final = ("version", "business_types", "rules", "default", "faults", "hazards", "only_mine", "languages")
-_MAY: Final = (*_KEYS, "accounts", "urges", "denials", "past_danger")
+_MAY: Final = (*_KEYS, "accounts", "urges", "denials", "past_danger", "misheard", "sets")
 _LONGEST_TAG: Final = 35
+_SET: Final = re.compile(r"<(\w*)>")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
@@ -29,8 +31,13 @@ def read_keywords(file: str, text: str) -> Keywords:
     Raises:
         RulesError: every fault, with its line and what is allowed.
     """
-    reader = Reader(file, text)
+    reader = _WordReader(file, text)
     top = reader.fields(reader.root, "the file", _MAY, _KEYS)
+    if "sets" in top:
+        reader.sets = {
+            entry.key: [word for word, _ in reader.texts(entry.value, f"set {entry.key!r}")]
+            for entry in reader.entries(top["sets"], "sets")
+        }
     if "version" in top:
         check_version(reader, top["version"])
     types = _types(reader, top["business_types"]) if "business_types" in top else {}
@@ -46,6 +53,7 @@ def read_keywords(file: str, text: str) -> Keywords:
     accounts = _accounts(reader, top["accounts"]) if "accounts" in top else None
     urges, unurgent = _urges(reader, top["urges"], types) if "urges" in top else (WordList(()), frozenset[str]())
     denials = _denials(reader, top["denials"]) if "denials" in top else Denials()
+    misheard = _misheard(reader, top["misheard"]) if "misheard" in top else Misheard({})
     past = {"words": top["past_danger"]} if "past_danger" in top else {}
     reader.finish()
     return Keywords(
@@ -63,7 +71,34 @@ def read_keywords(file: str, text: str) -> Keywords:
         unurgent=unurgent,
         denials=denials,
         past_danger=_list_of(reader, past, "past_danger"),
+        misheard=misheard,
     )
+
+
+class _WordReader(Reader):
+    """Reads lists in which ``<name>`` stands for each word of a set, so that none of its combinations is forgotten.
+
+    Attributes:
+        sets: The words by the name of their set.
+    """
+
+    sets: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+    def texts(self, node: Node, what: str) -> list[tuple[str, int]]:
+        """Return a list of texts with their lines, one for each word of a set that it names."""
+        return [(each, line) for text, line in super().texts(node, what) for each in self._each(text, line)]
+
+    def _each(self, text: str, line: int) -> list[str]:
+        named = _SET.search(text)
+        if named is None:
+            return [text]
+        if named[1] not in self.sets:
+            self.fault(line, f"{named[1]!r} is no set; {meant(named[1], self.sets)}")
+        return [
+            each
+            for word in self.sets.get(named[1], ())
+            for each in self._each(text[: named.start()] + word + text[named.end() :], line)
+        ]
 
 
 def _types(reader: Reader, node: Node) -> dict[str, str]:
@@ -100,6 +135,25 @@ def _denials(reader: Reader, node: Node) -> Denials:
     doubts = {"words": fields["doubts"]} if "doubts" in fields else {}
     words = {"words": fields["words"]} if "words" in fields else {}
     return Denials(_list_of(reader, words, "denials"), _list_of(reader, doubts, "doubts of denials"))
+
+
+def _misheard(reader: Reader, node: Node) -> Misheard:
+    fields = reader.fields(node, "misheard", ("words", "ignore"), ("words",))
+    entries = reader.entries(fields["words"], "words of misheard") if "words" in fields else ()
+    meant = {entry.key: _as_they_stand(reader, entry.value, f"misheard {entry.key!r}") for entry in entries}
+    ignore = _as_they_stand(reader, fields["ignore"], "ignore of misheard") if "ignore" in fields else []
+    return Misheard(meant, ignore)
+
+
+def _as_they_stand(reader: Reader, node: Node, what: str) -> list[str]:
+    """Words that are replaced inside a text, wherever they are."""
+    found = reader.texts(node, what)
+    for text, line in found:
+        if "*" in text or text.isascii():
+            reader.fault(
+                line, f"{text!r} is replaced wherever it stands: no '*', no letters of words with spaces between"
+            )
+    return [text for text, _ in found]
 
 
 def _urges(reader: Reader, node: Node, types: Mapping[str, str]) -> tuple[WordList, frozenset[str]]:

@@ -394,6 +394,11 @@ def test_a_child_without_a_queue_has_its_parents() -> None:
         ("  electric_shock:", "  reported_danger:", "'reported_danger' is the channel's own danger choice"),
         ("  business_type: fault_report", "  business_type: fault", "'fault' is no business type"),
         ("hazards:\n", "hazard:\n", "unknown key 'hazard' in the file; did you mean 'hazards'?"),
+        ("触电, 电击, ", "<wires>*断, ", "'wires' is no set; did you mean 'wire'?"),
+        ("变压气, ", "'变*气', ", "'变*气' is replaced wherever it stands"),
+        ("变压气, ", "bian, ", "'bian' is replaced wherever it stands"),
+        ("  ignore: [等着货, ", "  ignored: [等着货, ", "unknown key 'ignored' in misheard; did you mean 'ignore'?"),
+        ("^又停$, ", "^$, ", "'' has no letter to look for"),
     ],
 )
 def test_a_fault_in_the_word_lists_is_refused_with_the_line(old: str, new: str, expected: str) -> None:
@@ -410,6 +415,15 @@ def test_a_fault_rule_is_needed_to_say_when_words_of_faults_decide() -> None:
     text = CLASSIFY.read_text(encoding="utf-8").replace("  - fault_report:\n", "  - enquiry:\n")
     with pytest.raises(RulesError, match="rules has none for 'fault_report'"):
         read_keywords("classify.yaml", text)
+
+
+def test_a_set_stands_for_each_of_its_words() -> None:
+    text = CLASSIFY.read_text(encoding="utf-8")
+    assert "光缆" not in text
+    assert SHIPPED.keywords.read("接户线被风刮断了").hazards == ("fallen_wire",)
+    assert SHIPPED.keywords.read("光缆被风刮断了").hazards == ()
+    more = read_keywords("classify.yaml", text.replace("  wire: [电线, ", "  wire: [电线, 光缆, "))
+    assert more.read("光缆被风刮断了").hazards == ("fallen_wire",)
 
 
 def test_a_list_of_words_may_stand_in_another_by_its_name() -> None:

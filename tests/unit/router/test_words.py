@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.domain.words import Script, WordList, normalise, script_of
+from services.router.domain.words import Lexicon, Misheard, Script, WordList, normalise, script_of
 from tests.unit.router.making import SHIPPED
 
 
@@ -44,6 +44,44 @@ from tests.unit.router.making import SHIPPED
 )
 def test_a_word_is_found_as_its_language_writes_it(word: str, text: str, found: bool) -> None:
     assert (WordList([word]).find(normalise(text)) == word) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("停了", True), ("停了？", True), ("停了。。。", True), ("雨停了", False), ("停了再说", False)]
+)
+def test_a_word_may_have_to_be_all_that_is_said(text: str, found: bool) -> None:
+    assert (WordList(["^停了$", "没电"], ["没电话"]).find(normalise(text)) == "^停了$") is found
+
+
+def test_of_several_words_the_first_is_told_and_of_those_the_longest() -> None:
+    words = WordList(["断了", "电线*断", "电线*断了", "着火", "on fire", "pole * fire"])
+    assert words.find("着火了，电线断了") == "着火"
+    assert words.find("电线被刮断了，着火") == "电线*断了"
+    assert words.find("着火了 the pole is on fire") == "pole * fire"  # what is in Latin letters comes first
+
+
+@pytest.mark.parametrize("text", ["家里没电，热水器带电", "没电话", "没电了，没电话", "冰箱停了", "a spark, 没电"])
+def test_one_pass_over_many_lists_finds_what_each_finds_by_itself(text: str) -> None:
+    lists = [
+        WordList(["没电", "^停了$"], ["没电话"]),
+        WordList(["热水器*带电", "冰箱*麻"]),
+        WordList(["spark*", "power * out"]),
+    ]
+    met = Lexicon(lists).candidates(text)
+    for words in lists:
+        assert words.find(text, met.get(words, ())) == words.find(text)
+
+
+def test_a_list_is_not_looked_into_for_a_thing_without_what_happens_to_it() -> None:
+    words = WordList(["热水器*带电", "冰箱*麻"])
+    assert not Lexicon([words]).candidates("停电了，热水器和冰箱都不能用")
+    assert Lexicon([words]).candidates("冰箱外面麻")
+
+
+def test_what_is_misheard_is_put_right_unless_it_is_right_as_it_stands() -> None:
+    misheard = Misheard({"变压器": ["变压气"], "电线": ["店线"]}, ignore=["饭店线"])
+    assert misheard.put_right("变压气旁边的店线，饭店线路") == "变压器旁边的电线，饭店线路"
+    assert misheard.words.find("没有变压气") == "变压气"
 
 
 def test_what_a_wildcard_stood_for_is_not_given_back_since_it_is_the_customers_own() -> None:
