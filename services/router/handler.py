@@ -148,7 +148,8 @@ class RouterHandler:
         A place that could not be foreseen, as when a customer's position joins what they wrote in the same batch,
         costs two more, or three; in a storm it is one contact of a thousand.
         """
-        rules, bounds = self._book.rules, self._bounds
+        rules, desk = self._book.rules, self._desk()
+        bounds = replace(self._bounds, urge_every=desk.timings.urge)
         said = {
             n: read(arrived(each.message, now), rules, bounds)
             for n, each in enumerate(batch)
@@ -162,7 +163,7 @@ class RouterHandler:
         before = await _load_live(tx, stored.tickets)
         said = {n: _redirected(each, before, rules, bounds) for n, each in said.items()}
         places = Places(self._lately.draft(), now)
-        work = _Outcome(Book(rules, bounds, now, places=places), self._desk(), places, await _free(tx, before))
+        work = _Outcome(Book(rules, bounds, now, places=places), desk, places, await _free(tx, before))
         work.book.open.update({handle: stored.open.get(handle, ()) for handle in handles})
         work.book.load(before.values())
         together = gathered(said, work.book)

@@ -55,17 +55,13 @@ class RouterSettings(ServiceSettings):
         le=24 * 60,
         description="How long a contact without a matter of its own joins the previous one",
     )
-    urge_minutes: float = Field(
-        default=30.0, ge=0, le=24 * 60, description="Minimum between two urges (催办) that take effect; all are counted"
-    )
 
     def bounds(self) -> Bounds:
-        """How far decisions trust and wait."""
+        """How far decisions trust and wait; between urges it is ``desk.yaml`` that says."""
         return Bounds(
             event_lag=timedelta(hours=self.event_lag_hours),
             clock_off=timedelta(hours=self.clock_off_hours),
             follow_up=timedelta(minutes=self.follow_up_minutes),
             matter=timedelta(hours=self.matter_hours),
             talk=timedelta(minutes=self.talk_minutes),
-            urge_every=timedelta(minutes=self.urge_minutes),
         )

@@ -40,7 +40,7 @@ class Bounds:
             is the same outage.
         matter: How long after its last contact a ticket may still be what a reporter speaks of.
         talk: How long after the last contact words without a matter belong to it.
-        urge_every: Between two urges that count; those between are noted.
+        urge_every: Between two urges that count; those between are noted. As of the desk's rules in force.
     """
 
     event_lag: timedelta = timedelta(hours=24)

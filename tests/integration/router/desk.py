@@ -27,7 +27,8 @@ class Desk:
 
     def __init__(self, connection: asyncpg.Connection[asyncpg.Record], book: RuleBook) -> None:
         self.connection = connection
-        self.handler = RouterHandler(book, BOUNDS, lambda: SHIPPED_DESK)
+        self.rules = SHIPPED_DESK
+        self.handler = RouterHandler(book, BOUNDS, lambda: self.rules)
         self.tally: Counter[str] = Counter()
         self.published: list[Message] = []
         self.refused: list[tuple[Message, str]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ from tests.unit.router.making import CLASSIFY, NOON, ROUTES, contact
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from services.router.domain.ticket import Ticket
 
 pytestmark = pytest.mark.integration
 
@@ -289,6 +292,27 @@ async def test_what_lay_in_a_backlog_is_warned_of_in_its_first_version(desk: Des
     }
     lines = await desk.connection.fetch("SELECT ticket_id, version, did FROM ticket_log ORDER BY at, did")
     assert {tuple(line) for line in lines} == {(one.ticket_id, 1, "escalated") for one in (late, danger)}
+
+
+async def test_between_urges_it_is_as_long_as_the_desks_rules_in_force_say(desk: Desk) -> None:
+    async def ticket_urged_at(*minutes: int) -> Ticket:
+        for n in minutes:
+            at = NOON + timedelta(minutes=n)
+            desk.now = at
+            await desk.take(
+                contact(f"u{n}", text="怎么还没来人，快点", reply_to=WRITERS[0], occurred_at=at, received_at=at)
+            )
+        return await desk.ticket(said)
+
+    said = contact("a", text="电压低", reply_to=WRITERS[0])
+    await desk.take(said)
+    assert (await ticket_urged_at(31, 37)).urges == 1
+    timings = replace(desk.rules.timings, urge=timedelta(minutes=5))
+    desk.rules = replace(desk.rules, timings=timings)
+    ticket = await ticket_urged_at(38, 44)
+    assert (ticket.urges, ticket.repeats) == (3, 4), (
+        "each is counted; the first and those five minutes apart take effect"
+    )
 
 
 async def test_a_clock_that_says_the_year_1_loses_nothing(desk: Desk) -> None:
