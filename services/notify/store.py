@@ -72,12 +72,12 @@ LEFT JOIN report r USING (report_id)
 LEFT JOIN recipient p USING (recipient_id)
 """
 # What never left us was told to nobody, unless an incident's newer word went in its place: it holds again with the
-# incident. An estimate that passed while it waited was not told, also where that is about to be written down, unless an
+# incident. An estimate that passed while it waited was not told, nor while that is not written down yet, unless an
 # attempt before that may have been taken; nor was what a customer asked not to be told.
 _TOLD: Final = """
 SELECT n.recipient_id, n.incident_id, n.report_id, n.stage, n.revision,
        CASE WHEN n.sent_at >= n.etr AND coalesce(n.doubted_at >= n.etr, true)
-                 OR n.state = 'sending' AND n.doubted_at >= n.etr THEN NULL ELSE n.etr END AS etr,
+                 OR n.sent_at IS NULL AND n.doubted_at >= n.etr THEN NULL ELSE n.etr END AS etr,
        n.state IN ('pending', 'superseded') AS unsent, n.state = 'pending' AND n.doubted_at IS NOT NULL AS doubted
 FROM notice n
 WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])

@@ -88,14 +88,15 @@ async def test_who_was_told_a_later_time_hears_it_when_that_has_passed(desk):
     assert await look(desk, 75) == 3
 
 
+@pytest.mark.parametrize("state", ["sending", "pending"])
 @pytest.mark.parametrize(("begun", "hear"), [(199, 3), (201, 0)])
-async def test_nobody_hears_it_of_a_time_that_had_passed_when_somebody_began_to_send_it(desk, begun, hear):
-    """It is not told, though nobody has written that down yet: they would hear twice that their time has passed."""
+async def test_nobody_hears_it_of_a_time_that_had_passed_when_somebody_began_to_send_it(desk, state, begun, hear):
+    """It is not told, also where nobody knows yet what came of it: they would hear twice that their time has passed."""
     await told_a_time(desk)
     assert await look(desk, 75) == 3
     await send(desk, 76)
     await desk.take(desk.make.changed(1, 3, etr=at(200), minute=81))
-    await desk.pool.execute("UPDATE notice SET state = 'sending', doubted_at = $1 WHERE state = 'pending'", at(begun))
+    await desk.pool.execute("UPDATE notice SET state = $1, doubted_at = $2 WHERE state = 'pending'", state, at(begun))
 
     assert await look(desk, 216) == hear
 
