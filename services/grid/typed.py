@@ -10,6 +10,7 @@ import re
 from typing import Final, NamedTuple
 
 from services.grid.alike import is_road
+from services.grid.english import english
 
 _KINDS: Final = {
     "dadao": "大道",
@@ -38,6 +39,7 @@ _KINDS: Final = {
     "ting": "庭",
     "ju": "居",
 }
+_ENGLISH_KINDS: Final = {"garden": "花园", "community": "小区", "new village": "新村", "mansion": "大厦"}
 _UNITS: Final = {
     "haolou": "栋",
     "hao": "号",
@@ -61,6 +63,8 @@ _NUMBER_FIRST: Final = re.compile(rf"(?<![0-9a-z])(\d{{1,5}}) ((?:[a-z]{{2,}} ){
 _KIND: Final = re.compile(
     rf"([a-z]{{2}}) ?({_ROADS}|{_PLACES}|{_WORDS}) ?(?:no ?)?(?=\d)|([a-z]{{2}}) ({_PLACES})(?![a-z])"
 )
+_ENGLISH_KIND: Final = re.compile(rf"([a-z]{{2}}) ({'|'.join(_ENGLISH_KINDS)})s?(?![a-z])")
+"""Building 5, Yangguang Garden."""
 _UNIT: Final = re.compile(r"(\d) ?(hao ?lou|hao|dong|zhuang|lou|dan ?yuan|shi|fang|qu)(?![a-z]) ?")
 _STREET: Final = re.compile(
     rf"(?:(\d{{1,5}}区) ?)?([a-z][a-z ]{{2,60}}?) ?({'|'.join(_KINDS.values())})"
@@ -82,7 +86,10 @@ def typed(plain: str) -> Typed | None:
     """Return the parts of an address (as ``spelling.normalise`` gives it); None where it is not in letters."""
     plain = _NUMBER_FIRST.sub(r"\2 \1", plain, count=1)
     plain = _KIND.sub(_kind, plain, count=1)
-    if (found := _STREET.search(plain)) is None:
+    if (found := _STREET.search(plain)) is None and english(plain) is None:
+        plain = _ENGLISH_KIND.sub(lambda kind: kind[1] + _ENGLISH_KINDS[kind[2]], plain, count=1)
+        found = _STREET.search(plain)
+    if found is None:
         return None
     plain = _UNIT.sub(lambda unit: unit[1] + _UNITS[unit[2].replace(" ", "")], plain)
     found = _STREET.search(plain)

@@ -66,6 +66,8 @@ BOOK = book_of(_HOMES)
         *(("xingfu lu 12 hao", "T1"), ("Xingfulu 12", "T1"), ("wo jia zai nan shan lu 8 hao, ting dian le", "T2")),
         *(
             ("yangguang xiaoqu 3 dong", "T4"),
+            ("Building 3, Yangguang Community", "T4"),
+            ("Power outage at Building 3, Yangguang Community", "T4"),
             ("xingfu路12号", "T1"),
             ("12 Xingfu Road", "T1"),
             ("No. 227 Tuanjie North Road", "T3"),
