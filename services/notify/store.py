@@ -78,7 +78,8 @@ _TOLD: Final = """
 SELECT n.recipient_id, n.incident_id, n.report_id, n.stage, n.revision,
        CASE WHEN n.sent_at >= n.etr AND coalesce(n.doubted_at >= n.etr, true)
                  OR n.sent_at IS NULL AND n.doubted_at >= n.etr THEN NULL ELSE n.etr END AS etr,
-       n.state IN ('pending', 'superseded') AS unsent, n.state = 'pending' AND n.doubted_at IS NOT NULL AS doubted
+       n.state IN ('pending', 'superseded') AS unsent, n.state = 'pending' AND n.doubted_at IS NOT NULL AS doubted,
+       n.state = 'pending' AND n.held_until IS NULL AS leaving
 FROM notice n
 WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
   AND NOT (n.state = 'failed' AND n.reason IN ('etr_past', 'unlinked'))
@@ -258,7 +259,7 @@ async def _load_book(
     told: dict[UUID, list[Told]] = {}
     for row in await tx.fetch(_TOLD, list(incidents), list(everyone)):
         stage = Stage(row["stage"])
-        waits = row["unsent"], row["doubted"]
+        waits = row["unsent"], row["doubted"], row["leaving"]
         made = Told(row["incident_id"], row["report_id"], stage, row["revision"], row["etr"], *waits)
         told.setdefault(row["recipient_id"], []).append(made)
     return Book(reporters, subscriptions, told)

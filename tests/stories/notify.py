@@ -221,12 +221,11 @@ class Customers:
         self.town.receiver.fails = fails
 
     async def customers_are_erased(self, number: int) -> None:
-        """Whose outages are over, as everybody has heard by then; weeks later, or so soon."""
+        """Whose outages are over for good, as everybody has heard by then; weeks later, or so soon."""
         while any(self.queues.values()):
             await self.some_of_it_comes(number)
             number += 1
-        is_open = self.story.state.members.keys() | self.story.state.waiting.keys()
-        mine = [one for one in self._numbers() if one not in is_open and one.int % 2 == number % 2]
+        mine = [one for one in self._numbers() if one not in self._may_come_back() and one.int % 2 == number % 2]
         async with self.town.pool.acquire() as connection:
             _, left = await erasing.erase(connection, mine)
             self.erased |= set(mine) - left.keys()
@@ -234,6 +233,12 @@ class Customers:
             assert await connection.fetchval(named, list(self.erased)) == 0
             named = "SELECT count(*) FROM notice WHERE report_id = ANY($1::uuid[]) AND recipient_id <> report_id"
             assert await connection.fetchval(named, list(self.erased)) == 0
+
+    def _may_come_back(self) -> set[UUID]:
+        """Return the reports that dedup still knows: it gives none of them up (``dedup.erasing``)."""
+        state = self.story.state
+        undone = (report for done in state.commands.values() for report, _ in done.moves)
+        return {*state.members, *state.waiting, *undone, *(one for theirs in state.answered.values() for one in theirs)}
 
     def _numbers(self) -> dict[UUID, str]:
         """Return the number that each report left."""

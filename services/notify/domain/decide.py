@@ -160,12 +160,19 @@ def _next_word(
 
 
 def _has_passed(standing: Standing, joined: int, told: Told, until: datetime) -> Tell | Quiet:
-    """Return what to tell a customer of an estimate that has passed: that it has, if they may have been told one."""
-    if told.etr is None or (told.unsent and not told.doubted):
+    """Return what to tell a customer of an estimate that has passed: that it has, if they may have been told one.
+
+    What is about to leave may turn out to be told to nobody, as its time has passed: then what they were told before
+    holds, and that may pass later.
+    """
+    if told.etr is None:
         return Quiet.ALREADY_TOLD
+    if told.unsent and not told.doubted:
+        return Quiet.ETR_NOT_PASSED if told.leaving else Quiet.ALREADY_TOLD
     if told.etr > until:
         return Quiet.ETR_NOT_PASSED
-    return Tell(Stage.ETR_PASSED, max(standing.etr_since, joined), Template.ETR_PASSED)
+    revision = max(standing.etr_since, joined, told.revision)  # they may have been told it as news of a later one
+    return Tell(Stage.ETR_PASSED, revision, Template.ETR_PASSED)
 
 
 def decide(

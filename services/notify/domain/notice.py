@@ -172,6 +172,7 @@ class Told:
     Attributes:
         unsent: It waits, or a newer one went in its place.
         doubted: It waits, and an attempt before may have been taken all the same.
+        leaving: It waits for who sends, and nothing holds it: soon it is known what became of it.
     """
 
     incident_id: UUID
@@ -181,6 +182,7 @@ class Told:
     etr: datetime | None
     unsent: bool = False
     doubted: bool = False
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)

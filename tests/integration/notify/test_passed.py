@@ -88,6 +88,18 @@ async def test_who_was_told_a_later_time_hears_it_when_that_has_passed(desk):
     assert await look(desk, 75) == 3
 
 
+async def test_a_time_that_has_passed_before_it_could_be_sent_leaves_the_one_that_was_told(desk):
+    """The change lay in a backlog until its time had passed; who looks before it is given up looks again."""
+    await told_a_time(desk, etr=300)
+    await desk.take(desk.make.changed(1, 3, etr=at(46), minute=20))
+    assert await look(desk, 62) == 0
+    refused = "UPDATE notice SET state = 'failed', reason = 'etr_past' WHERE state = 'pending'"
+    assert await desk.pool.execute(refused) == "UPDATE 3"
+    assert await look(desk, 314) == 0
+    assert await look(desk, 316) == 3
+    assert await look(desk, 317) == 0
+
+
 @pytest.mark.parametrize("state", ["sending", "pending"])
 @pytest.mark.parametrize(("begun", "hear"), [(199, 3), (201, 0)])
 async def test_nobody_hears_it_of_a_time_that_had_passed_when_somebody_began_to_send_it(desk, state, begun, hear):

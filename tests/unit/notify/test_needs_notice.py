@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -216,6 +217,16 @@ def test_a_time_that_was_never_sent_is_not_said_to_have_passed():
     unsent = Told(A, UUID(int=1), Stage.ETR_SET, 1, LAPSED, unsent=True)
     said = needs_notice(standing(etr=LAPSED), unsent, joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW, passed=PASSED)
     assert said is Quiet.ALREADY_TOLD
+    leaving = replace(unsent, leaving=True)  # it may be given up: then what they were told before holds
+    said = needs_notice(standing(etr=LAPSED), leaving, joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW, passed=PASSED)
+    assert said is Quiet.ETR_NOT_PASSED
+
+
+def test_that_a_time_has_passed_is_no_older_news_than_the_word_that_told_it():
+    """Told to who joined when the crew had spoken, the time is news of that, and what follows comes after it."""
+    before = replace(told(Stage.JOINED_KNOWN, LAPSED), revision=7)
+    said = needs_notice(standing(etr=LAPSED), before, joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW, passed=PASSED)
+    assert said == Tell(Stage.ETR_PASSED, 7, Template.ETR_PASSED)
 
 
 def test_after_it_has_passed_another_time_is_told_as_a_first_one():
