@@ -52,8 +52,9 @@ def _contacts(
     news: News, settled: Iterable[ReportSettled], heard: Iterable[RecipientHeard], now: datetime
 ) -> Iterable[tuple[UUID, UUID | None, datetime, bool]]:
     """Return what may be a customer's own word: report or question, recipient, when (not ahead of now), and which."""
-    for (_, report), (_, at) in news.joined.items():
-        yield report, news.reporters[report].recipient_id, min(at, now), True
+    for (_, report), (_, joined_at) in news.joined.items():
+        who = news.reporters[report]
+        yield report, who.recipient_id, min(who.contacted_at or joined_at, now), True
     for one in settled:
         if one.recipient is not None:
             yield one.report_id, recipient_id(one.recipient), min(one.settled_at, now), True

@@ -33,6 +33,10 @@ class Member(Value):
     language: Language
     recipient: Recipient | None = None
     customer_class: CustomerClass | None = Field(default=None, description="Absent for a normal customer")
+    contacted_at: Timestamp | None = Field(
+        default=None,
+        description="When their report reached us: long before it joined, if somebody had to place it",
+    )
 
 
 class ProposedPlan(Value):

@@ -148,4 +148,5 @@ class Report(NamedTuple):
             language=self.language,
             recipient=self.recipient,
             customer_class=None if self.customer_class is CustomerClass.NORMAL else self.customer_class,
+            contacted_at=self.received_at,
         )

@@ -142,6 +142,7 @@ def fold(standings: Mapping[UUID, Standing], changes: Iterable[IncidentChanged])
                     member.language,
                     member.recipient,
                     turn_of(member.customer_class, danger=bool(change.hazards)),
+                    contacted_at=member.contacted_at,
                 ),
             )
             key = (incident, member.report_id)

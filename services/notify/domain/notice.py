@@ -158,6 +158,8 @@ class Reporter:
     turn: Turn = Turn.OTHERS
     stored_as: UUID | None = None
     """Their id where they are stored: of before numbers had one spelling, it may be another."""
+    contacted_at: datetime | None = None
+    """When it reached us; None where that is not told."""
 
     @property
     def recipient_id(self) -> UUID | None:

@@ -25,7 +25,7 @@ RESTORED = IncidentState.RESTORED
 
 
 def settled(report=1, customer=1, outcome="needs_person", reason="device_unknown", minute=0, **said):
-    fields = Snapshots.member(report, customer).model_dump(exclude={"customer_class"})
+    fields = Snapshots.member(report, customer).model_dump(exclude={"customer_class", "contacted_at"})
     at = NOW + timedelta(minutes=minute)
     return ReportSettled(**fields, area="S1", outcome=outcome, reason=reason, settled_at=at, **said)
 

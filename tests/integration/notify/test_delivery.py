@@ -189,7 +189,7 @@ async def test_no_more_calls_run_at_once_than_the_setting_says(desk, deliveries,
 async def test_a_slow_gateway_holds_up_no_other_channel(desk, deliveries, receiver):
     receiver.hold()
     await opened(desk, customers=10)
-    fields = desk.make.member(7, 7).model_dump(exclude={"customer_class"})
+    fields = desk.make.member(7, 7).model_dump(exclude={"customer_class", "contacted_at"})
     fields["recipient"] = {"channel": Channel.WECHAT, "address": "openid-7"}
     member = type(desk.make.member(7, 7))(**fields)
     await desk.take(desk.make.changed(2, 1, joined=[member]))

@@ -75,9 +75,10 @@ class Incident:
     def __init__(self, desk, number=1):
         self.desk, self.number, self.revision = desk, number, 0
 
-    async def becomes(self, *reports, at_risk=False, just_now=False, **changes):
+    async def becomes(self, *reports, at_risk=False, just_now=False, contacted_at=None, **changes):
         self.revision += 1
         made = [self.desk.make.member(number, number) for number in reports]
+        made = [one.model_copy(update={"contacted_at": contacted_at}) for one in made]
         if at_risk:
             made = [one.model_copy(update={"customer_class": CustomerClass.LIFE_SUPPORT}) for one in made]
         minute = (now() - NOW).total_seconds() / 60 if just_now else None
@@ -237,6 +238,16 @@ async def test_who_asks_at_night_is_answered_and_awake(desk, deliveries, receive
     await incident.becomes(etr=etr)
     await sends(deliveries, receiver, desk, held=0)
     assert told(receiver) == ["received", "asked", "etr_set"]
+
+
+async def test_who_is_placed_at_night_long_after_they_called_sleeps(desk, deliveries, receiver):
+    """An agent said where it is: that the report joins an outage now is no word of the customer's."""
+    incident, etr = Incident(desk), now() + timedelta(hours=3)
+    await incident.becomes(1001, just_now=True, contacted_at=now() - timedelta(minutes=90), etr=etr)
+    await incident.becomes(1000, just_now=True, contacted_at=now() - timedelta(minutes=150), etr=etr)
+    await sends(deliveries, receiver, desk, held=1)
+    assert told(receiver) == []
+    assert told(receiver, "13800001001") == ["joined_known"]
 
 
 async def test_who_stops_at_night_is_told_nothing_in_the_morning(desk, deliveries, receiver, texts, morning):

@@ -51,7 +51,7 @@ async def test_what_happens_is_told_and_can_be_asked_for(service, receiver):
     first = opening()
     etr = now() + timedelta(hours=3)
     settled = ReportSettled(
-        **MAKE.member(2, 2, language="en").model_dump(exclude={"customer_class"}),
+        **MAKE.member(2, 2, language="en").model_dump(exclude={"customer_class", "contacted_at"}),
         area="S1",
         outcome="answered",
         reason="arrears",
