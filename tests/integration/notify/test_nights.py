@@ -126,6 +126,29 @@ async def test_who_may_have_been_told_a_time_hears_that_it_has_passed(town, firs
     assert taken == [*known, ("etr_passed", None)]
 
 
+@pytest.mark.parametrize("taken", [True, False])
+async def test_who_may_have_heard_that_a_time_has_passed_hears_it_in_the_morning_if_the_next_has_passed_too(
+    town, taken, monkeypatch
+):
+    """Nobody knows whether they have heard the first: they rather hear it twice than never."""
+    heard = []
+
+    async def takes(letter, _now):
+        lost = letter.stage == "etr_passed" and town.minute < 120
+        if taken or not lost:
+            heard.append((letter.stage, town.minute >= 660))
+        return Retry("no answer", after_s=3000, doubtful=True) if lost else Delivered()
+
+    monkeypatch.setattr(town.receiver, "send", takes)
+    await becomes(town, 1, [1])
+    await becomes(town, 2, etr=90)
+    await town.passes(300, step=15)
+    await becomes(town, 3, etr=400)
+    await town.passes(500, step=15)
+    evening = [("etr_passed", False)] if taken else []
+    assert heard == [("received", False), ("etr_set", False), *evening, ("etr_passed", True)]
+
+
 async def test_control_who_was_told_no_time_hears_nothing_of_it(town, monkeypatch):
     town.wording = replace(town.wording, quiet=None)
     taken = []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from services.notify import morning, timers
 from services.notify.delivery import Lane
-from tests.stories.notify import over, story
+from tests.integration.notify.town import Heard
+from tests.stories.notify import Customers, over, story
 from tests.stories.telling import Step, broken
 
 if TYPE_CHECKING:
@@ -55,6 +57,19 @@ def test_control_a_fault_is_found(
     how = broken(live, steps)
     assert how is not None
     assert how[-1].startswith(what)
+
+
+@pytest.mark.parametrize("stage", ["received", "etr_passed"])
+def test_control_the_same_twice_is_found_if_it_was_known_that_the_first_was_taken(stage: str) -> None:
+    first, second = (SimpleNamespace(notice_id=n, incident_id=1, stage=stage, etr=None, revision=n) for n in (1, 2))
+
+    def lived(answered: set[int]) -> SimpleNamespace:
+        town = SimpleNamespace(receiver=SimpleNamespace(answered=answered))
+        return SimpleNamespace(_letters=lambda: {"who": [Heard(one, 0.0, None) for one in (first, second)]}, town=town)
+
+    Customers._each_letter(lived({2}))
+    with pytest.raises(AssertionError, match=f"twice {stage}"):
+        Customers._each_letter(lived({1, 2}))
 
 
 def test_who_would_have_heard_in_the_night_that_a_time_has_passed_hears_it_also_if_that_is_told_later_now(

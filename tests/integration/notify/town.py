@@ -62,6 +62,8 @@ class Receiver:
     attempts: int = 0
     taken: dict[Any, Heard] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    answered: set[Any] = field(default_factory=set)
+    """Of which notify was told that they were taken."""
 
     async def send(self, letter: Letter, now: datetime) -> Answer:
         del now
@@ -78,6 +80,7 @@ class Receiver:
             self.taken[letter.notice_id] = Heard(letter, self.town.minute, until)
         if throw < self.fails:
             return Retry("no answer", doubtful=True)
+        self.answered.add(letter.notice_id)
         return Delivered()
 
 
