@@ -171,7 +171,9 @@ def _has_passed(standing: Standing, joined: int, told: Told, until: datetime) ->
         return Quiet.ETR_NOT_PASSED if told.leaving else Quiet.ALREADY_TOLD
     if told.etr > until:
         return Quiet.ETR_NOT_PASSED
-    revision = max(standing.etr_since, joined, told.revision)  # they may have been told it as news of a later one
+    # They may have been told it as news of a later revision; those of another incident count something else.
+    at_least = told.revision if told.incident_id == standing.incident_id else 0
+    revision = max(standing.etr_since, joined, at_least)
     return Tell(Stage.ETR_PASSED, revision, Template.ETR_PASSED)
 
 

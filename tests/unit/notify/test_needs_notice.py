@@ -229,6 +229,13 @@ def test_that_a_time_has_passed_is_no_older_news_than_the_word_that_told_it():
     assert said == Tell(Stage.ETR_PASSED, 7, Template.ETR_PASSED)
 
 
+def test_the_revision_of_the_incident_that_a_report_came_from_is_none_of_the_one_that_it_is_in() -> None:
+    """Above those of its own incident, every later word of that would be older news than it."""
+    before = replace(told(Stage.ETR_SET, etr=LAPSED, incident=B), revision=13)
+    said = needs_notice(standing(etr=LAPSED), before, joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW, passed=PASSED)
+    assert said == Tell(Stage.ETR_PASSED, 4, Template.ETR_PASSED)
+
+
 def test_after_it_has_passed_another_time_is_told_as_a_first_one():
     said = needs_notice(standing(etr=TWO), told(Stage.ETR_PASSED), joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW)
     assert said == Tell(Stage.ETR_SET, 4, Template.ETR_SET, TWO)
