@@ -51,13 +51,21 @@ _log = structlog.get_logger()
 def _contacts(
     news: News, settled: Iterable[ReportSettled], heard: Iterable[RecipientHeard], now: datetime
 ) -> Iterable[tuple[UUID, UUID | None, datetime, bool]]:
-    """Return what may be a customer's own word: report or question, recipient, when (not ahead of now), and which."""
+    """Return what may be a customer's own word: report or question, recipient, when (not ahead of now), and which.
+
+    Of a report that is told of more than once here, it is the first time: the others are what became of it.
+    """
+    reports: dict[UUID, tuple[UUID | None, datetime]] = {}
     for (_, report), (_, joined_at) in news.joined.items():
         who = news.reporters[report]
-        yield report, who.recipient_id, min(who.contacted_at or joined_at, now), True
+        at = who.contacted_at or joined_at
+        reports[report] = who.recipient_id, min(at, reports.get(report, (None, at))[1])
     for one in settled:
         if one.recipient is not None:
-            yield one.report_id, recipient_id(one.recipient), min(one.settled_at, now), True
+            _, at = reports.get(one.report_id, (None, one.settled_at))
+            reports[one.report_id] = recipient_id(one.recipient), min(at, one.settled_at)
+    for report, (whom, at) in reports.items():
+        yield report, whom, min(at, now), True
     for asking in heard:
         if asking.heard in _PRESENT:
             yield asking.event_id, recipient_id(asking.recipient), min(asking.received_at, now), False

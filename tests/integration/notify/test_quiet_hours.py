@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from services.contracts.messages import ReportSettled
 from services.contracts.values import Channel, CustomerClass, IncidentState
 from services.notify import metrics, pending
 from services.notify.domain.notice import Stage, Turn
@@ -248,6 +249,20 @@ async def test_who_is_placed_at_night_long_after_they_called_sleeps(desk, delive
     await sends(deliveries, receiver, desk, held=1)
     assert told(receiver) == []
     assert told(receiver, "13800001001") == ["joined_known"]
+
+
+async def test_what_becomes_of_a_report_is_no_word_of_its_customer(desk, deliveries, receiver, texts):
+    """Answered in the evening and again at night, and both told at once: they called in the evening."""
+    texts.hold = HELD | {Stage.ANSWERED}
+    answered = desk.make.member(1000, 1000).model_dump(exclude={"customer_class", "contacted_at"})
+    then = {"planned_outage": now() - timedelta(hours=3), "already_restored": now()}
+    words = [
+        ReportSettled(**answered, area="S1", outcome="answered", reason=reason, settled_at=at)
+        for reason, at in then.items()
+    ]
+    await desk.take(*words, now=now())
+    await sends(deliveries, receiver, desk, held=1)
+    assert told(receiver) == []
 
 
 async def test_who_stops_at_night_is_told_nothing_in_the_morning(desk, deliveries, receiver, texts, morning):
