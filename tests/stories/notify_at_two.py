@@ -18,7 +18,7 @@ from tests.stories.notify import Customers, story
 from tests.stories.servers import postgres_of_its_own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Coroutine, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from services.contracts.messages import Message
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 _WHILE: Final = 20
 """So often another has its turn while a letter is on its way."""
 __all__ = ["over", "stage", "story"]
+
+
+async def _all_of(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of it to the end, also where some of it fails: what went on would be in the next story."""
+    for how in await asyncio.gather(*works, return_exceptions=True):
+        if how is not None:
+            raise how
 
 
 class AskedByTwo(Receiver):
@@ -75,13 +82,11 @@ class TownOfTwo(Town):
         for topic, message in batch:
             partition = zlib.crc32(message.partition_key.encode()) % 3
             of_two[(zlib.crc32(topic.encode()) + partition + hour) % 2].append((topic, message))
-        await asyncio.gather(
-            *(one(some) for one, some in zip((super().take, self.other.take), of_two, strict=True) if some)
-        )
+        await _all_of(one(some) for one, some in zip((super().take, self.other.take), of_two, strict=True) if some)
 
     async def look(self) -> None:
         self.other.minute, self.other.wording = self.minute, self.wording
-        await asyncio.gather(super().look(), self.other.look())
+        await _all_of((super().look(), self.other.look()))
 
     async def dies_in_a_call(self) -> None:
         await super().dies_in_a_call()

@@ -143,6 +143,7 @@ class Town:
             calls, held = set(self.lane._calls), list(self.lane._ended)
             if calls:
                 await asyncio.wait(calls)
+                _ = [call.exception() for call in calls]  # one is raised below; of the others nobody else would ask
             if not calls and not held:
                 return
             await self.lane._settle()
