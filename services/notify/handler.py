@@ -7,6 +7,7 @@ visible.
 from __future__ import annotations
 
 from collections import Counter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -55,16 +56,14 @@ def _contacts(
 
     Of a report that is told of more than once here, it is the first time: the others are what became of it.
     """
-    reports: dict[UUID, tuple[UUID | None, datetime]] = {}
+    told: list[tuple[UUID, UUID | None, datetime]] = []
     for (_, report), (_, joined_at) in news.joined.items():
         who = news.reporters[report]
-        at = who.contacted_at or joined_at
-        reports[report] = who.recipient_id, min(at, reports.get(report, (None, at))[1])
-    for one in settled:
-        if one.recipient is not None:
-            _, at = reports.get(one.report_id, (None, one.settled_at))
-            reports[one.report_id] = recipient_id(one.recipient), min(at, one.settled_at)
-    for report, (whom, at) in reports.items():
+        told.append((report, who.recipient_id, who.contacted_at or joined_at))
+    told += [(one.report_id, recipient_id(one.recipient), one.settled_at) for one in settled if one.recipient]
+    # The earliest of a report comes last, and stays.
+    first = {report: (whom, at) for report, whom, at in sorted(told, key=itemgetter(2), reverse=True) if whom}
+    for report, (whom, at) in first.items():
         yield report, whom, min(at, now), True
     for asking in heard:
         if asking.heard in _PRESENT:

@@ -16,7 +16,7 @@ from services.contracts.messages import ReportSettled
 from services.contracts.values import IncidentState
 from tests.integration.notify.conftest import Desk
 from tests.integration.notify.test_links import heard
-from tests.unit.notify.snapshots import ACTIONS, NOW, Dedup, Memory, Snapshots
+from tests.unit.notify.snapshots import ACTIONS, NOW, SETTLED, Dedup, Memory, Snapshots
 
 pytestmark = pytest.mark.integration
 
@@ -25,7 +25,7 @@ RESTORED = IncidentState.RESTORED
 
 
 def settled(report=1, customer=1, outcome="needs_person", reason="device_unknown", minute=0, **said):
-    fields = Snapshots.member(report, customer).model_dump(exclude={"customer_class", "contacted_at"})
+    fields = Snapshots.member(report, customer).model_dump(include=SETTLED)
     at = NOW + timedelta(minutes=minute)
     return ReportSettled(**fields, area="S1", outcome=outcome, reason=reason, settled_at=at, **said)
 

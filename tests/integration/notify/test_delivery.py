@@ -19,6 +19,7 @@ from services.notify.senders.log import LogSender
 from services.runtime.clock import monotonic, now
 from tests.integration.notify.receiver import Receiver
 from tests.integration.notify.test_links import heard
+from tests.unit.notify.snapshots import SETTLED
 
 pytestmark = pytest.mark.integration
 
@@ -189,7 +190,7 @@ async def test_no_more_calls_run_at_once_than_the_setting_says(desk, deliveries,
 async def test_a_slow_gateway_holds_up_no_other_channel(desk, deliveries, receiver):
     receiver.hold()
     await opened(desk, customers=10)
-    fields = desk.make.member(7, 7).model_dump(exclude={"customer_class", "contacted_at"})
+    fields = desk.make.member(7, 7).model_dump(include=SETTLED)
     fields["recipient"] = {"channel": Channel.WECHAT, "address": "openid-7"}
     member = type(desk.make.member(7, 7))(**fields)
     await desk.take(desk.make.changed(2, 1, joined=[member]))

@@ -12,7 +12,7 @@ from services.contracts.ids import derive, recipient_id
 from services.contracts.messages import RecipientHeard, ReportSettled
 from services.contracts.values import Channel, Recipient
 from services.notify import pending
-from tests.unit.notify.snapshots import NOW
+from tests.unit.notify.snapshots import NOW, SETTLED
 
 pytestmark = pytest.mark.integration
 
@@ -113,7 +113,7 @@ async def test_one_number_is_one_customer_however_it_is_spelled(desk):
     ]
     assert await desk.take(desk.make.changed(101, 1, joined=members)) == 1
     assert await desk.take(desk.make.changed(101, 2, etr=NOW + timedelta(hours=2))) == 1
-    fields = [one.model_dump(exclude={"customer_class", "contacted_at"}) for one in members]
+    fields = [one.model_dump(include=SETTLED) for one in members]
     said = {"area": "S1", "outcome": "answered", "reason": "planned_outage", "settled_at": NOW + timedelta(minutes=9)}
     words = [ReportSettled(**one, **said, planned_id=UUID(int=7), command_id=UUID(int=8)) for one in fields]
     assert await desk.take(*words) == 1

@@ -20,7 +20,7 @@ from services.runtime.clock import now
 from services.runtime.errors import UnavailableError
 from tests.integration.notify.conftest import Desk
 from tests.integration.notify.test_links import heard
-from tests.unit.notify.snapshots import NOW
+from tests.unit.notify.snapshots import NOW, SETTLED
 
 if TYPE_CHECKING:
     from services.notify.wording import Wording
@@ -254,7 +254,7 @@ async def test_who_is_placed_at_night_long_after_they_called_sleeps(desk, delive
 async def test_what_becomes_of_a_report_is_no_word_of_its_customer(desk, deliveries, receiver, texts):
     """Answered in the evening and again at night, and both told at once: they called in the evening."""
     texts.hold = HELD | {Stage.ANSWERED}
-    answered = desk.make.member(1000, 1000).model_dump(exclude={"customer_class", "contacted_at"})
+    answered = desk.make.member(1000, 1000).model_dump(include=SETTLED)
     then = {"planned_outage": now() - timedelta(hours=3), "already_restored": now()}
     words = [
         ReportSettled(**answered, area="S1", outcome="answered", reason=reason, settled_at=at)

@@ -16,7 +16,7 @@ from services.runtime.clock import now
 from tests.integration.notify.receiver import SECRET
 from tests.integration.notify.wechat_platform import SECRET as SECRET_OF_APP
 from tests.integration.notify.wechat_platform import Platform
-from tests.unit.notify.snapshots import Snapshots
+from tests.unit.notify.snapshots import SETTLED, Snapshots
 from tests.unit.notify.test_wechat_file import EXAMPLE
 
 pytestmark = pytest.mark.integration
@@ -51,7 +51,7 @@ async def test_what_happens_is_told_and_can_be_asked_for(service, receiver):
     first = opening()
     etr = now() + timedelta(hours=3)
     settled = ReportSettled(
-        **MAKE.member(2, 2, language="en").model_dump(exclude={"customer_class", "contacted_at"}),
+        **MAKE.member(2, 2, language="en").model_dump(include=SETTLED),
         area="S1",
         outcome="answered",
         reason="arrears",

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from services.contracts.messages import IncidentChanged, Member
+from services.contracts.messages import IncidentChanged, Member, ReportSettled
 from services.contracts.values import Channel, DeviceRef, Etr, IncidentState, ProgressStage, Recipient
 from services.notify.domain.decide import Book, Calm, Decision, decide
 from services.notify.domain.incident import Standing, Subscription, fold
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+SETTLED = set(ReportSettled.model_fields)
+"""What of a member a settlement of its report says, too."""
 CALM = Calm(timedelta(minutes=20), timedelta(minutes=60))
 
 

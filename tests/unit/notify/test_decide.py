@@ -12,6 +12,7 @@ from services.contracts.messages import ReportSettled
 from services.contracts.values import IncidentState, ProgressStage, Recipient
 from services.notify.domain.decide import present
 from services.notify.domain.notice import Held, Quiet, Stage, Template, is_told, link_id, recipient_id, settle
+from tests.unit.notify.snapshots import SETTLED
 
 
 def stages(notices):
@@ -311,7 +312,7 @@ def test_a_change_that_is_no_news_to_customers_has_that_reason(memory, snapshots
 def test_a_settled_report_is_answered_or_with_a_person(snapshots, outcome, reason, stage, template):
     member = snapshots.member(7, 1, language="en")
     said = {"area": "S1", "outcome": outcome, "reason": reason, "settled_at": snapshots.now}
-    fields = member.model_dump(exclude={"customer_class", "contacted_at"}) | said
+    fields = member.model_dump(include=SETTLED) | said
     notice = settle(ReportSettled(**fields))
 
     assert (notice.stage, notice.template, notice.language) == (stage, template, "en")
@@ -323,7 +324,7 @@ def test_a_settled_report_is_answered_or_with_a_person(snapshots, outcome, reaso
 def settled(snapshots, **said):
     member = snapshots.member(7, 1, language="en")
     fields = {"area": "S1", "outcome": "answered", "reason": "planned_outage", "settled_at": snapshots.now, **said}
-    return settle(ReportSettled(**(member.model_dump(exclude={"customer_class", "contacted_at"}) | fields)))
+    return settle(ReportSettled(**(member.model_dump(include=SETTLED) | fields)))
 
 
 @pytest.mark.parametrize(
@@ -339,7 +340,7 @@ def settled(snapshots, **said):
 def test_of_a_report_in_an_incident_only_an_answer_taken_back_is_told_beside_it(snapshots, outcome, reason, told):
     member = snapshots.member(7, 1)
     said = {"area": "S1", "outcome": outcome, "reason": reason, "settled_at": snapshots.now, "incident_id": UUID(int=1)}
-    assert is_told(ReportSettled(**(member.model_dump(exclude={"customer_class", "contacted_at"}) | said))) is told
+    assert is_told(ReportSettled(**(member.model_dump(include=SETTLED) | said))) is told
 
 
 def test_who_stops_messages_to_a_number_stops_texts_and_calls_however_it_is_spelled():

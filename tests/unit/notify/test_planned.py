@@ -18,7 +18,7 @@ from services.notify.domain.planned import (
     tell_moved_end,
     unsaid,
 )
-from tests.unit.notify.snapshots import NOW, Snapshots
+from tests.unit.notify.snapshots import NOW, SETTLED, Snapshots
 
 PLAN = UUID(int=9)
 UNTIL = NOW + timedelta(hours=4)
@@ -37,7 +37,7 @@ class Customer:
 
     def word(self, report, minutes, *, plan=PLAN, at=None, recipient=1):
         self.minute += 1
-        fields = Snapshots.member(report, recipient).model_dump(exclude={"customer_class", "contacted_at"})
+        fields = Snapshots.member(report, recipient).model_dump(include=SETTLED)
         fields |= {"area": "S1", "outcome": "answered", "reason": "planned_outage", "planned_id": plan}
         if self.told:
             fields["expected_before"] = UNTIL + timedelta(minutes=self.ends)
