@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.service_levels import MOMENTARY, ServiceLevels, Zone
-from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, meant, read_text
+from services.runtime.yaml_reading import Reader, digest_of, line_of, meant, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +29,7 @@ def load_levels(path: Path) -> ServiceLevels:
     """
     text = read_text(path)
     reader = Reader(str(path), text)
-    top = reader.fields(reader.root, "the file", _TOP, sorted(_NEEDED))
-    if "version" in top:
-        check_version(reader, top["version"])
+    top = reader.top(_TOP, _NEEDED)
     levels = _Levels(reader).levels(top, digest_of(text))
     reader.finish()
     return levels

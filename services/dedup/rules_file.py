@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from services.dedup.domain.rules import CELL, PLACE, Inference, Rules
 from services.dedup.domain.storm import StormRules
 from services.grid.device import CAN_FAIL, DeviceType
-from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of, read_text
+from services.runtime.yaml_reading import Reader, digest_of, line_of, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +60,7 @@ def load_rules(path: Path) -> Rules:
     """
     text = read_text(path)
     reader = Reader(str(path), text)
-    top = reader.fields(reader.root, "the file", _TOP | {"storm"}, sorted(_TOP))
-    if "version" in top:
-        check_version(reader, top["version"])
+    top = reader.top(_TOP | {"storm"}, _TOP)
     rules = _Rules(reader).rules(top, digest_of(text))
     reader.finish()
     return rules

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from services.notify.domain.notice import Template
 from services.notify.wording import PLACEHOLDERS, checked_pattern, read_zone
-from services.runtime.yaml_reading import Reader, check_version, line_of
+from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,9 +95,7 @@ def read_wechat_accounts(file: str, text: str) -> WechatAccounts:
         RulesError: it has faults; every fault with its line.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", _TOP, _TOP)
-    if "version" in top:
-        check_version(reader, top["version"])
+    top = reader.top(_TOP, _TOP)
     rest = _File(reader, read_zone(reader, top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC"))
     entries = list(reader.entries(top["accounts"], "accounts")) if "accounts" in top else []
     found = WechatAccounts(rest.zone, {entry.key: rest.account(entry.key, entry.value) for entry in entries})

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from services.notify.domain.decide import Calm
 from services.notify.domain.notice import Stage, Template
 from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours
-from services.runtime.yaml_reading import Reader, check_version, digest_of, line_of
+from services.runtime.yaml_reading import Reader, digest_of, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -145,9 +145,7 @@ def read_wording(file: str, text: str) -> Wording:
         RulesError: the file is not YAML, or something is missing, unknown or wrong; every fault with its line.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", (*_TOP, _IN_STORM, _PASSED, _QUIET), _TOP)
-    if "version" in top:
-        check_version(reader, top["version"])
+    top = reader.top((*_TOP, _IN_STORM, _PASSED, _QUIET), _TOP)
     rest = _File(reader)
     moved_by = top.get("etr_moved_by_minutes")
     minutes = (None if moved_by is None else reader.number(moved_by, "etr_moved_by_minutes", 0, _MOST_MINUTES)) or 0

@@ -19,7 +19,7 @@ from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the
 
 from services.contracts.values import Name
 from services.runtime.http import Problem
-from services.runtime.yaml_reading import Reader, check_version, line_of
+from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -105,9 +105,7 @@ def read_keys(file: str, text: str, scopes: type[S]) -> KeyRing[S]:
         RulesError: it has faults; every one is told with its line.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", ("version", "anonymous", "holders"), ("version", "holders"))
-    if "version" in top:
-        check_version(reader, top["version"])
+    top = reader.top(("version", "anonymous", "holders"), ("version", "holders"))
     anonymous = _scopes(reader, top["anonymous"], "anonymous", scopes) if "anonymous" in top else ()
     keys = list(_holders(reader, top["holders"], scopes)) if "holders" in top else []
     reader.finish()

@@ -184,6 +184,18 @@ class Reader:
                     self.fault(line_of(node), f"{what} has no {key!r}")
         return found
 
+    def top(self, known: Collection[str], required: Collection[str]) -> dict[str, Node]:
+        """Return the values of the whole file, which says what format it is of."""
+        found = self.fields(self.root, "the file", known, required)
+        if "version" in found:
+            self.version(found["version"])
+        return found
+
+    def version(self, node: Node) -> None:
+        """Note a fault if the file is of a format this release does not read."""
+        if self.text(node, "version") not in {FORMAT, None}:
+            self.fault(line_of(node), f"version must be {FORMAT}: the format this release reads")
+
     def items(self, node: Node, what: str) -> list[Node]:
         """Return the items of a list."""
         if not isinstance(node, SequenceNode):
@@ -250,12 +262,6 @@ class Reader:
             return node.value.lower() in _TRUE
         self.fault(line_of(node), f"{what} must be true or false")
         return None
-
-
-def check_version(reader: Reader, node: Node) -> None:
-    """Note a fault if the file is of a format this release does not read."""
-    if reader.text(node, "version") not in {FORMAT, None}:
-        reader.fault(line_of(node), f"version must be {FORMAT}: the format this release reads")
 
 
 def _too_deep(root: Node) -> bool:

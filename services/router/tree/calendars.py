@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from services.router.domain.working_time import WorkingTime
-from services.runtime.yaml_reading import Reader, check_version, line_of
+from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -67,7 +67,7 @@ def read_holidays(file: str, text: str) -> dict[str, Holidays]:
     found: dict[str, Holidays] = {}
     for entry in reader.entries(reader.root, "the file"):
         if entry.key == "version":
-            check_version(reader, entry.value)
+            reader.version(entry.value)
             continue
         found[entry.key] = _holidays(reader, entry.value, entry.key)
     reader.finish()

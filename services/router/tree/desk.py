@@ -20,7 +20,7 @@ from services.router.domain.sla import DEFAULT_LEVELS, LEVELS, Clock, Stage
 from services.router.domain.timing import Timings, WrapUp
 from services.router.domain.working_time import ALWAYS
 from services.router.tree.calendars import read_calendars
-from services.runtime.yaml_reading import Reader, check_version, line_of, meant
+from services.runtime.yaml_reading import Reader, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -56,9 +56,7 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays], digest: st
         RulesError: every fault, with its line and what is allowed.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", (*_TOP, "wrap_up"), _TOP)
-    if "version" in top:
-        check_version(reader, top["version"])
+    top = reader.top((*_TOP, "wrap_up"), _TOP)
     desk = _Desk(reader)
     timings = desk.timings(top["timings"]) if "timings" in top else Timings()
     within, share, ring = desk.service_level(top["service_level"]) if "service_level" in top else (*_NOTHING, None)

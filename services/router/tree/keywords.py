@@ -11,7 +11,7 @@ from yaml.nodes import ScalarNode
 from services.router.domain.classify import OUTAGE, REPORTED_DANGER, Denials, Keywords
 from services.router.domain.language import Tongues
 from services.router.domain.words import Misheard, Script, WordList, check_word
-from services.runtime.yaml_reading import Reader, check_version, compiled, line_of, meant
+from services.runtime.yaml_reading import Reader, compiled, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,14 +32,12 @@ def read_keywords(file: str, text: str) -> Keywords:
         RulesError: every fault, with its line and what is allowed.
     """
     reader = _WordReader(file, text)
-    top = reader.fields(reader.root, "the file", _MAY, _KEYS)
+    top = reader.top(_MAY, _KEYS)
     if "sets" in top:
         reader.sets = {
             entry.key: [word for word, _ in reader.texts(entry.value, f"set {entry.key!r}")]
             for entry in reader.entries(top["sets"], "sets")
         }
-    if "version" in top:
-        check_version(reader, top["version"])
     types = _types(reader, top["business_types"]) if "business_types" in top else {}
     fault_type, faults = _faults(reader, top["faults"], types) if "faults" in top else ("", ())
     rules = _rules(reader, top["rules"], types) if "rules" in top else ()

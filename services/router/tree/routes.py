@@ -12,7 +12,7 @@ from services.router.domain.routes import ATTRIBUTES, BOOLEANS, Matcher, Queue, 
 from services.router.domain.targets import Ring, Target
 from services.router.tree.calendars import read_calendars
 from services.router.tree.targets import Targets, seconds
-from services.runtime.yaml_reading import Reader, allowed, check_version, compiled, line_of, meant
+from services.runtime.yaml_reading import Reader, allowed, compiled, line_of, meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +60,7 @@ def read_tree(file: str, text: str, keywords: Keywords, holidays: Mapping[str, H
         RulesError: every fault, with its line and what is allowed.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", _TOP, ("version", "queues", "route"))
-    if "version" in top:
-        check_version(reader, top["version"])
+    top = reader.top(_TOP, ("version", "queues", "route"))
     queues = _queues(reader, top["queues"]) if "queues" in top else {}
     tags: set[str] = set()
     vocabulary: dict[str, AbstractSet[str] | None] = {
