@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 from services.intake.channels.conversation import Talk
-from services.intake.doors import app, events, form, phone, sms, web, wechat
+from services.intake.doors import events, form, phone, reports, sms, wechat
 from services.intake.doors.front import Front
 from services.runtime.doors import BytesRoute
 
@@ -32,6 +32,6 @@ def routes(
     talk = Talk.fresh(phrases)
     front = Front(settings, producer, talk, announcer)
     router = APIRouter(prefix="/v1", route_class=BytesRoute)
-    for channel in (phone, web, form, app, wechat, sms, events):
+    for channel in (phone, reports, form, wechat, sms, events):
         channel.add(router, front, sources)
     return router

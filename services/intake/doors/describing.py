@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from fastapi import Response
 from pydantic import BaseModel, Field
 
 from services.intake.credentials import API_KEY_HEADER
 from services.runtime.http import ProblemDetails
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from services.intake.channels.payload import Payload
 
 
 class AcceptedAnswer(BaseModel):
@@ -41,54 +35,6 @@ class AnnouncedAnswer(AcceptedAnswer):
     planned: Literal["true"] | None = Field(
         default=None, description="The known outage is planned work, which ends at `etr`; absent otherwise"
     )
-
-
-def json_door(
-    tag: str,
-    summary: str,
-    model: type[Payload] | None,
-    *,
-    answer: type[BaseModel] = AcceptedAnswer,
-    bodies: Mapping[str, Any] | None = None,
-    keyed: bool = True,
-    recent: bool = False,
-) -> dict[str, Any]:
-    """Describe a JSON door: FastAPI cannot see the body, since the handler reads bytes.
-
-    Args:
-        tag: The channel.
-        summary: In a line.
-        model: What checks the body; None where ``bodies`` show another system's.
-        answer: What 202 answers.
-        bodies: Media type to its OpenAPI description, where the body is another system's.
-        keyed: Whether an API key is needed.
-        recent: Whether a key in use for another body is told at once.
-    """
-    content = {"application/json": {"schema": schema(model)}} if model else dict(bodies or {})
-    nothing = {} if model else {204: {"description": "An event that opens no ticket and adds to none"}}
-    return {
-        "tags": [tag],
-        "summary": summary,
-        "status_code": 202,
-        "response_class": Response,
-        "responses": {
-            202: {"model": answer, "description": "Kept: every in-sync replica has it"},
-            **nothing,
-            **problem_responses(
-                400, *([401] if keyed else []), 408, *([409] if recent else []), 413, 415, 422, 429, 503
-            ),
-        },
-        "openapi_extra": {
-            "parameters": [
-                *([key_parameter()] if keyed else []),
-                parameter(
-                    "Idempotency-Key", "header", "Your id of this event, unless the body has event_id", required=False
-                ),
-                parameter("traceparent", "header", "W3C trace context to continue", required=False),
-            ],
-            "requestBody": {"required": True, "content": content},
-        },
-    }
 
 
 def key_parameter() -> dict[str, Any]:

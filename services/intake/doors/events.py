@@ -14,8 +14,9 @@ from services.intake.channels.contact import Accepted
 from services.intake.channels.payload import read_list, read_object
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, bad_fields
 from services.intake.credentials import Credentials
-from services.intake.doors.describing import AcceptedAnswer, json_door, parameter, schema
+from services.intake.doors.describing import AcceptedAnswer, parameter, schema
 from services.intake.doors.front import accepted_answer, problem_of
+from services.intake.doors.json_door import json_door
 from services.runtime import clock
 from services.runtime.http import ProblemDetails
 

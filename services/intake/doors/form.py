@@ -9,9 +9,9 @@ from fastapi import Request, Response
 from services.contracts.ids import parse_ticket_ref
 from services.contracts.values import Channel
 from services.intake.channels import web
-from services.intake.doors.describing import json_door, parameter, problem_responses
-from services.intake.doors.front import Anybody, JsonDoor
-from services.intake.doors.photo import PhotoDoor, photo_door
+from services.intake.doors.describing import parameter, problem_responses
+from services.intake.doors.json_door import Anybody, JsonDoor
+from services.intake.doors.reports import add_reports
 from services.runtime.http import Problem, wrong_field
 
 if TYPE_CHECKING:
@@ -31,12 +31,7 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
     """Open them: they take something while there is a form."""
     anybody = Anybody(lambda: sources().form)
     door = JsonDoor(front, Channel.WEB, anybody, web.accept, recent=front.recent, anonymous=True)
-    described = json_door("form", "A report from the report form", web.WebReport, keyed=False, recent=True)
-    router.add_api_route("/form/reports", door.take, name="form_report", methods=["POST"], **described)
-    photos = PhotoDoor(front, Channel.WEB, anybody, anonymous=True)
-    path = "/form/reports/{contact_id}/photos"
-    described = photo_door("form", keyed=False)
-    router.add_api_route(path, photos.take, name="form_photo", methods=["POST"], **described)
+    add_reports(router, door, "form", "A report from the report form", web.WebReport)
 
     @router.get("/form/status", **_STATUS)
     async def form_status(request: Request) -> Response:

@@ -1,24 +1,18 @@
-"""What every endpoint does: check size, content type and credential, parse by channel, publish to Kafka, respond.
-
-Handlers read raw bytes: the payload is hashed and parsed once, and signatures cover bytes, not objects.
-"""
+"""What every endpoint does with a request: check size and content type, read, keep what it says, answer or refuse."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import orjson
 import structlog
-from fastapi import Request, Response
 
 from services.intake.accepting import Acceptance, accept_seconds
 from services.intake.body import read_body, require_kind
-from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
+from services.intake.channels.contact import Accepted, NotAContact
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
-from services.intake.channels.source import Source
 from services.intake.limits import Limits, Rate
 from services.intake.metrics import NO_CONTACT, REFUSED
 from services.intake.peer import peer_of
@@ -30,18 +24,17 @@ from services.runtime.http import JsonBytes, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from datetime import datetime
     from types import TracebackType
+
+    from fastapi import Request, Response
 
     from services.contracts.messages import ContactReceived, RecipientHeard
     from services.contracts.values import Channel
     from services.intake.announcing import Announcer
     from services.intake.channels.conversation import Talk
-    from services.intake.peer import Peer
     from services.intake.settings import IntakeSettings
     from services.runtime.producer import Producer
 
-JSON: Final = frozenset({"application/json"})
 _log = structlog.get_logger()
 
 _STATUS: Final = {
@@ -311,83 +304,6 @@ class Visit:
         elif status == 503 or refusal.reason is Reason.KEY_IN_FLIGHT:  # noqa: PLR2004 - as above
             headers["Retry-After"] = str(self._front.settings.retry_after_s)
         return Problem(**problem_of(refusal), headers=headers)
-
-
-S = TypeVar("S", bound=Source)
-S_co = TypeVar("S_co", bound=Source, covariant=True)
-
-
-class Knowing(Protocol[S_co]):
-    """Says which source a request comes from, as ``credentials.Credentials`` does."""
-
-    def presented(self, headers: Mapping[str, str], peer: Peer) -> S_co | None:
-        """Return the source by what it shows; None where the body's signature has to say."""
-
-    def signed(self, headers: Mapping[str, str], body: bytes, peer: Peer, now: datetime) -> S_co:
-        """Return the source whose secret signed a body."""
-
-
-class Anybody(Generic[S]):
-    """Whoever knocks is the one source of a door that asks for no credential."""
-
-    def __init__(self, sources: Callable[[], Mapping[str, S]]) -> None:
-        self._sources = sources
-
-    def presented(self, headers: Mapping[str, str], peer: Peer) -> S:  # noqa: ARG002 - whoever knocks
-        """Return it.
-
-        Raises:
-            PayloadRefusedError: there is none just now.
-        """
-        for source in self._sources().values():
-            return source
-        raise PayloadRefusedError(Reason.NOT_TAKEN, "No form is shown here.")
-
-    def signed(self, headers: Mapping[str, str], body: bytes, peer: Peer, now: datetime) -> S:  # noqa: ARG002 - likewise
-        """Return it, as ``presented`` does."""
-        return self.presented(headers, peer)
-
-
-@dataclass(frozen=True, slots=True)
-class JsonDoor(Generic[S]):
-    """One JSON door: who may knock, and what its payload means."""
-
-    front: Front
-    channel: Channel
-    credentials: Knowing[S]
-    accept: Callable[[S, bytes, str | None, datetime], Accepted | NotAContact]
-    kinds: frozenset[str] = JSON
-    begin: Callable[[ContactReceived], Awaitable[Mapping[str, str]] | None] | None = None
-    """What to add to the answer. It begins before the contact is kept, so that neither waits for the other."""
-    recent: RecentKeys | None = None
-    """Where an id in use for another body is told at once, whether the header or the body carries it."""
-    anonymous: bool = False
-    """Whether it asks for no credential."""
-
-    async def take(self, request: Request) -> Response:
-        """Take a payload: 202 once it is kept."""
-        with self.front.visit(request, self.channel) as visit:
-            visit.require(self.kinds)
-            source = self.credentials.presented(visit.headers, visit.peer)
-            visit.source = source.name if source else None
-            body = await visit.body()
-            now = clock.now()
-            signed = source is None
-            if source is None:
-                source = self.credentials.signed(visit.headers, body, visit.peer, now)
-                visit.source = source.name
-            accepted = self.accept(source, body, visit.event_id(signed=signed), now)
-            if isinstance(accepted, NotAContact):
-                visit.nothing_to_keep()
-                return Response(status_code=204)
-            more = self.begin(accepted.contact) if self.begin else None
-            if self.recent is None:
-                await visit.keep(accepted.contact, anonymous=self.anonymous)
-            else:
-                same, alone = contact_fingerprint(accepted.contact), "idempotency-key" in visit.headers
-                with self.recent.using(accepted.contact.contact_id, same, alone=alone):
-                    await visit.keep(accepted.contact, anonymous=self.anonymous)
-        return accepted_answer(accepted, await more if more else {})
 
 
 def problem_of(refusal: PayloadRefusedError) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from services.contracts.values import Channel
 from services.intake.channels import asterisk, connect, huawei, phone, twilio
 from services.intake.channels.contact import NotAContact
 from services.intake.credentials import Credentials
-from services.intake.doors.describing import AnnouncedAnswer, json_door, parameter, problem_responses
-from services.intake.doors.front import JSON, JsonDoor
+from services.intake.doors.describing import AnnouncedAnswer, parameter, problem_responses
+from services.intake.doors.json_door import JSON, JsonDoor, json_door
 from services.intake.security import TwilioAccounts
 from services.runtime import clock
 

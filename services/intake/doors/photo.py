@@ -19,7 +19,8 @@ from services.runtime import clock
 
 if TYPE_CHECKING:
     from services.contracts.values import Channel
-    from services.intake.doors.front import Front, Knowing
+    from services.intake.doors.front import Front
+    from services.intake.doors.json_door import Knowing
 
 KINDS: Final = frozenset({"image/jpeg", "image/png", "image/webp", "application/octet-stream"})
 

@@ -13,8 +13,9 @@ from services.intake.channels.contact import Accepted
 from services.intake.channels.refusal import PayloadRefusedError, Reason, stranger
 from services.intake.channels.source import SmsProvider
 from services.intake.credentials import Credentials
-from services.intake.doors.describing import json_door, parameter, schema
-from services.intake.doors.front import JSON, problem_of
+from services.intake.doors.describing import parameter, schema
+from services.intake.doors.front import problem_of
+from services.intake.doors.json_door import JSON, json_door
 from services.runtime import clock
 
 if TYPE_CHECKING:
