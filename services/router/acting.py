@@ -2,7 +2,7 @@
 
 Decided here: what is locked, in which order: the agent before tickets, tickets by id. So an agent's capacity and a
 ticket's single agent hold across processes. Never here: whether an action is allowed (``domain.allowing``), what
-follows when an agent leaves (``attendance``), timers (``timers``).
+follows when an agent leaves (``attendance``), which ticket they get next (``taking``), timers (``timers``).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from services.contracts.topics import OUTAGE_INPUT, TICKET_ROUTED
 from services.contracts.values import TicketState
-from services.router import metrics, next_ticket, roster, store
+from services.router import metrics, roster, store
 from services.router.backlog import Backlog
 from services.router.domain.allowing import decide
 from services.router.domain.conservation import REPORT_SENT, count
 from services.router.domain.deciding import FOLLOW_UP, route_again
-from services.router.domain.desk import case_of, in_words, serves, turn_of, work_of
+from services.router.domain.desk import case_of, turn_of, work_of
 from services.router.domain.log import Did, Event, NotAllowedError, ReturnReason, Why
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, report_placed, routed
@@ -28,8 +28,6 @@ from services.router.domain.ticket import ReportState
 from services.router.domain.versions import above, worked
 from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
-from services.router.roster import Presence
-from services.runtime import clock
 from services.runtime.handling import Publication
 from services.runtime.postgres import Half, connected, for_looking
 
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from services.router.bell import Bell
     from services.router.domain.desk import Agent, DeskRules
     from services.router.domain.ticket import Ticket
-    from services.router.roster import Row
     from services.router.tree.book import RuleBook
     from services.runtime.outbox import Outbox
     from services.runtime.postgres import Connection, Pool
@@ -113,8 +110,6 @@ class Desk:
         self._turns = Half(pool)
         self._turns_in_case = asyncio.Semaphore(1)
 
-    # --- one ticket ---
-
     async def act(self, ticket_id: UUID, asked: Event, version: int | None) -> Ticket:
         """Do one thing with one ticket; asking again for what is done changes nothing.
 
@@ -132,92 +127,6 @@ class Desk:
             [change] = await self.keep(tx, [change], asked.at)
         self.committed([change])
         return change.after
-
-    # --- the next ticket of an agent ---
-
-    async def take(
-        self,
-        agent_id: str,
-        did: Did,
-        by: str,
-        ticket_id: UUID | None = None,
-        *,
-        asked: bool = True,
-        waits: bool = False,
-    ) -> Ticket | None:
-        """Give an agent the next ticket, or one they name: on offer, or claimed at once. None if nothing waits.
-
-        An offer that is still open is given again: its answer may have been lost. ``asked``: they ask for it now, which
-        is a sign of them; a stream that was opened long ago is none. ``waits``: they go on waiting if there is none, so
-        that lanes this process has not heard of are left to the bell's next look.
-
-        Raises:
-            NoSuchAgentError, NotThereError, NoSuchTicketError, NotAllowedError: as they say.
-        """
-        try:
-            async with self.turn():
-                return await self._take(agent_id, did, by, ticket_id, asked=asked, waits=waits)
-        finally:
-            self.bell.looked(agent_id)
-
-    async def _take(
-        self, agent_id: str, did: Did, by: str, ticket_id: UUID | None, *, asked: bool, waits: bool
-    ) -> Ticket | None:
-        began = clock.monotonic()
-        now, rules = clock.now(), self.rules()
-        async with self.transaction() as tx:
-            row = await (roster.signed(tx, agent_id, now) if asked else roster.locked(tx, agent_id))
-            if row is None:
-                raise NoSuchAgentError
-            wants_offer = did is Did.OFFERED
-            looks = ticket_id is None and row.presence is Presence.AVAILABLE
-            lanes = self.bell.lanes.worth(row.agent) if looks else []
-            room = row.agent.capacity if looks else 0
-            hand = await next_ticket.hand(tx, agent_id, lanes, room, now if wants_offer else None)
-            if wants_offer and (open_offer := _open_offer(hand.theirs, now)) is not None:
-                return open_offer
-            if row.presence is not Presence.AVAILABLE:
-                raise NotThereError(f"the agent is {row.presence}")
-            if len(hand.theirs) >= row.agent.capacity:
-                raise FullError(f"the agent has as much as they can: {len(hand.theirs)} of {row.agent.capacity}")
-            if ticket_id is not None:
-                before: Ticket | None = await self._named(tx, row, ticket_id)
-            else:
-                before = hand.first or await self._elsewhere(tx, row, lanes, waits=waits)
-            if before is None:
-                return None
-            until = now + rules.timings.offer if did is Did.OFFERED else None
-            change = self.change(before, Event(did=did, at=now, by=by, agent=agent_id, until=until))
-            [change] = await self.keep(tx, [change], now)
-        self.committed([change])
-        metrics.CLAIM_SECONDS.observe(clock.monotonic() - began)
-        return change.after
-
-    async def _named(self, tx: Connection, row: Row, ticket_id: UUID) -> Ticket:
-        ticket = (await self.locked(tx, {ticket_id}))[ticket_id]
-        lane = turn_of(ticket, self.rules()).lane
-        if work_of(ticket).held_for != row.agent.agent_id and not serves(row.agent, lane):
-            raise NotThereError(f"the agent does not serve {in_words(lane)}")
-        return ticket
-
-    async def _elsewhere(self, tx: Connection, row: Row, tried: list[str], *, waits: bool) -> Ticket | None:
-        """Return the next ticket of the lanes that seemed worth no look, or that this process had not heard of."""
-        lanes, began = self.bell.lanes, clock.monotonic()
-        while True:
-            seen = lanes.began
-            for some in lanes.further(row.agent, tried):
-                found = await next_ticket.hand(tx, row.agent.agent_id, some, row.agent.capacity)
-                if found.first is not None:
-                    return found.first
-                tried = [*tried, *some]
-            if lanes.began != seen:  # somebody has looked meanwhile
-                continue
-            looked = clock.monotonic()
-            if seen >= began or lanes.is_fresh(looked) or (waits and lanes.is_recent(looked)):
-                return None
-            lanes.saw(await next_ticket.lanes(tx), looked, clock.monotonic())
-
-    # --- the common steps ---
 
     @asynccontextmanager
     async def turn(self, *, in_case: bool = False) -> AsyncIterator[None]:
@@ -398,11 +307,3 @@ def check_version(ticket: Ticket, version: int | None) -> None:
     """Raise ``OtherVersionError`` if the caller saw another version."""
     if version is not None and version != ticket.version:
         raise OtherVersionError(ticket.version)
-
-
-def _open_offer(theirs: Sequence[Ticket], now: datetime) -> Ticket | None:
-    for ticket in theirs:
-        work = work_of(ticket)
-        if work.phase is Phase.OFFERED and work.until is not None and work.until > now:
-            return ticket
-    return None

@@ -14,6 +14,7 @@ from services.router import next_ticket, roster
 from services.router.acting import NoSuchAgentError, NotThereError
 from services.router.domain.log import Did
 from services.router.roster import Presence
+from services.router.taking import take
 from services.runtime import clock
 from services.runtime.postgres import connected
 
@@ -96,7 +97,7 @@ async def next_offer(
 
 async def _taken(desk: Desk, agent_id: str, by: str, *, asked: bool) -> Ticket | None:
     try:
-        return await desk.take(agent_id, Did.OFFERED, by, asked=asked, waits=True)
+        return await take(desk, agent_id, Did.OFFERED, by, asked=asked, waits=True)
     except NotThereError:
         return None
 

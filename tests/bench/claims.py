@@ -35,6 +35,7 @@ from services.router.bell import Bell
 from services.router.domain.log import Did, Event
 from services.router.domain.ticket import Ticket
 from services.router.roster import Presence
+from services.router.taking import take
 from services.router.tree.book import RuleBook
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.runtime import clock
@@ -198,7 +199,7 @@ async def _round(dsn: str, size: _Size, claims: int, postgres: int) -> None:
 
 async def _one(desk: Desk, agent: str) -> None:
     """Claim a ticket and complete it."""
-    ticket = await desk.take(agent, Did.CLAIMED, f"bench/{agent}")
+    ticket = await take(desk, agent, Did.CLAIMED, f"bench/{agent}")
     if ticket is None:
         raise AssertionError("nothing was left to claim")
     done = Event(did=Did.COMPLETED, at=clock.now(), by="bench", agent=agent, outcome="solved")
@@ -213,7 +214,7 @@ async def _claims(desk: Desk, size: _Size, claims: int, postgres: int) -> None:
         while (n := next(numbers)) < claims:
             due = began + n / RATE
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            ticket = await desk.take(agent, Did.CLAIMED, f"bench/{agent}")
+            ticket = await take(desk, agent, Did.CLAIMED, f"bench/{agent}")
             took.append(1000 * (time.perf_counter() - due))  # its wait for a late one before it included
             if ticket is None:
                 raise AssertionError("nothing was left to claim")

@@ -21,6 +21,7 @@ from services.router.domain.log import Did
 from services.router.glances import next_offer
 from services.router.lanes import RECENT_SECONDS
 from services.router.roster import Presence
+from services.router.taking import take
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.keys import Holder, let_in
@@ -106,7 +107,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         if claimed is not None and claimed.ticket is not None:
             ticket_id = (await one_ticket(desk.pool, claimed.ticket, "ticket")).ticket_id
         try:
-            ticket = await desk.take(agent_id, Did.CLAIMED, author(holder, agent_id), ticket_id)
+            ticket = await take(desk, agent_id, Did.CLAIMED, author(holder, agent_id), ticket_id)
         except REFUSALS as error:
             raise problem(error) from None
         return _nothing() if ticket is None else _answer(ticket, response, desk)
@@ -146,7 +147,7 @@ async def _awaited(desk: Desk, agent_id: str, by: str, wait: float, request: Req
 
 async def _at_once(desk: Desk, agent_id: str, by: str) -> Ticket | None:
     try:
-        return await desk.take(agent_id, Did.OFFERED, by)
+        return await take(desk, agent_id, Did.OFFERED, by)
     except FullError:
         return None
     except REFUSALS as error:

@@ -19,6 +19,7 @@ from services.router.domain.effects import fold
 from services.router.domain.log import Did, Event
 from services.router.domain.ticket import Ticket
 from services.router.roster import Presence
+from services.router.taking import take
 from services.router.timers import wake
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from services.runtime import positions
@@ -247,7 +248,7 @@ async def test_a_claim_is_three_statements_in_one_transaction_and_its_end_three(
     people.pool = cast("Any", OneConnection())
     for n in range(3):  # the first knows no lanes and looks for them; a connection's first use of a type looks it up
         asked.clear()
-        ticket = await people.take("ann", Did.CLAIMED, "test/ann")
+        ticket = await take(people, "ann", Did.CLAIMED, "test/ann")
         assert ticket is not None
         claimed, asked[:] = list(asked), []
         done = Event(did=Did.COMPLETED, at=datetime.now(UTC), by="test", agent="ann", outcome="solved")
@@ -270,7 +271,7 @@ async def test_who_asks_many_times_at_once_gets_what_they_can_have_and_no_ticket
     for n in range(20):
         await note_presence(people, f"a{n}", Presence.AVAILABLE)
     asks = [f"a{n}" for n in range(20) for _ in range(3)]
-    got = await asyncio.gather(*(people.take(n, Did.CLAIMED, n, asked=asked) for n in asks), return_exceptions=True)
+    got = await asyncio.gather(*(take(people, n, Did.CLAIMED, n, asked=asked) for n in asks), return_exceptions=True)
     taken = [one for one in got if isinstance(one, Ticket)]
     assert [one for one in got if not isinstance(one, Ticket | FullError)] == []
     assert len({one.ticket_id for one in taken}) == len(taken) == 40

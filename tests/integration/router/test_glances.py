@@ -16,6 +16,7 @@ from services.router.domain.log import Did
 from services.router.glances import glance, next_offer
 from services.router.lanes import Lanes
 from services.router.roster import Presence
+from services.router.taking import take
 from services.runtime import clock
 from tests.integration.router.seat import Seat, at_work, question
 from tests.unit.router.making import NOON, contact
@@ -195,7 +196,7 @@ async def test_who_waits_leaves_tickets_to_those_who_were_called_for_them(
     assert (await seen()).busy
     await note_presence(people, "ann", Presence.AVAILABLE)
     people.bell._called["ann"] = lane, clock.monotonic()
-    assert await people.take("ann", Did.OFFERED, "ann") is not None
+    assert await take(people, "ann", Did.OFFERED, "ann") is not None
     assert not people.bell.called(), "she has come"
 
 

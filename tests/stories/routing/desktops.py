@@ -18,7 +18,7 @@ from uuid import UUID
 
 import httpx
 
-from services.router.acting import Desk
+from services.router import taking
 from services.router.attendance import COME_BACK, give_back
 from services.router.domain.desk import serves, work_of
 from services.router.domain.work import Phase
@@ -31,6 +31,7 @@ from tests.stories.routing.two import AtBoth
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 
+    from services.router.acting import Desk
     from services.router.domain.ticket import Ticket
     from services.router.roster import Row
     from tests.stories.routing.rooms import Room
@@ -407,8 +408,8 @@ class AtDesktopsOfTwo(AtDesktops, AtBoth):
 
 
 def first_first(tells: AtDesktops) -> Any:
-    """Return ``Desk.take``, judged: nothing that the agent could have had stands before what they are given."""
-    takes = Desk._take
+    """Return ``taking``, judged: nothing that the agent could have had stands before what they are given."""
+    takes = taking._take
 
     async def take(desk: Desk, agent_id: str, did: Any, by: str, ticket_id: UUID | None, **how: bool) -> Any:
         before = await tells.room.rows()
@@ -451,7 +452,7 @@ async def lived_at_desktops(room: Room, steps: list[Step]) -> None:
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://router")
     async with quietly(), room.open(), client as doors, story_time() as passing:
         tells = AtDesktops([app], passing, room, doors)
-        with patch.object(Desk, "_take", first_first(tells)):
+        with patch.object(taking, "_take", first_first(tells)):
             await tells.lives(steps)
 
 
