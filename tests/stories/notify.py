@@ -34,7 +34,8 @@ from tests.integration.notify.town import CLOCK, SEARCHED, Town
 from tests.stories import engine
 from tests.stories.servers import postgres_of_its_own
 from tests.stories.telling import step_of
-from tests.unit.dedup.test_command_laws import AREA, RULES, TREE, Desk
+from tests.unit.dedup.laws import AREA, RULES, TREE
+from tests.unit.dedup.test_command_laws import Desk
 from tests.unit.dedup.timeline import Timeline, minute
 
 if TYPE_CHECKING:

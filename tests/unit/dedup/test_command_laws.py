@@ -6,48 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from services.contracts.ids import derive
 from services.contracts.values import CommandAction, CustomerClass, OrderStatus, ProgressStage, Reading
-from services.dedup.domain import AreaState
-from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.planning import proposed_plan
+from tests.unit.dedup.laws import TREE, Laws, numbers
 from tests.unit.dedup.test_commands import places
-from tests.unit.dedup.timeline import Timeline, fold, minute, rules_of_tests, shipped_tree
+from tests.unit.dedup.timeline import minute
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-AREA = "A0SU00000"
-TREE = shipped_tree("ieee123")
-RULES = rules_of_tests()
 DEVICES = ["A0TR00023", "A0TR00024", "A0TR00026", "A0TR00104", "A0FU00016", "A0SW00015", None]
 ACTIONS = ["merge", "split", "move", "confirm", "relate", "accept_plan", "decline_plan", "place"]
 PLANS = [derive("a plan of the laws", n) for n in range(2)]
-numbers = st.integers(0, 1000)
 _A_DAY = 700
 """Minutes, and 700 at most beyond."""
 
 
-class Desk(RuleBasedStateMachine):
+class Desk(Laws):
     """Reports, crews, meters, and several dispatchers who change their minds."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.story = Timeline(AREA, TREE, RULES)
-        self.minute = 0.0
-        self.sent: list[UUID] = []
         self.named: set[UUID] = set()
-
-    def build(self) -> AreaState:
-        return AreaState(AREA, TREE, RULES)
-
-    def later(self, minutes: float = 0.5) -> None:
-        self.minute += minutes
-        self.story.at(self.minute)
 
     @precondition(lambda self: self.minute < _A_DAY)  # plans are forgotten a day after they end
     @rule(minutes=st.sampled_from([3, 21, 90, 700]))
@@ -92,15 +77,6 @@ class Desk(RuleBasedStateMachine):
     def power_is_back(self, device: str, account: str | None, age: float) -> None:
         self.later()
         self.story.power_back(device, account, made=self.minute - age)
-
-    @rule(number=numbers, now_in=st.sampled_from([None, "elsewhere", AREA]))
-    def the_network_changes(self, number: int, now_in: str | None) -> None:
-        """What the network in force has of an open incident's device."""
-        known = list(self.story.state.incidents.values())
-        if known:
-            one = known[number % len(known)]
-            network = f"{len(self.story.inputs)}"
-            self.story.network_told(one.incident_id, one.device.id, AREA, now_in, network=network)
 
     def told(self, action: str, first: int, second: int, device: str | None) -> dict[str, Any]:
         """A command about whatever is there."""
@@ -213,13 +189,6 @@ class Desk(RuleBasedStateMachine):
             ev.report.report_id for ev in self.story.events if isinstance(ev, e.ReportJoined)
         } - state.members.keys()
         assert set(self.sent) <= set(inside) | state.waiting.keys() | settled | closed
-
-    @invariant()
-    def an_incident_and_its_order_are_founded_once(self) -> None:
-        """Whatever a report founded before, and whatever id a dispatcher's command has."""
-        founded = [event for event in self.story.events if isinstance(event, e.IncidentOpened)]
-        assert len({event.incident_id for event in founded}) == len(founded)
-        assert len({event.order_id for event in founded}) == len(founded)
 
     @invariant()
     def an_open_incident_has_one_live_order_and_no_other_has(self) -> None:
@@ -375,57 +344,11 @@ class Desk(RuleBasedStateMachine):
             assert (told and told.planned_id) == (planned and planned.planned_id)
 
     @invariant()
-    def ledger_rows_are_numbered_without_gap_or_repeat(self) -> None:
-        rows: list[int] = []
-        for event in self.story.events:
-            if isinstance(event, e.IncidentOpened | e.ReportJoined | e.PredictionMoved):
-                rows.append(event.seq)
-            elif isinstance(event, e.ReportMoved):
-                rows += [event.seq, event.seq + 1]
-            elif isinstance(event, a.CommandDone):
-                rows.append(event.done.seq)
-            elif isinstance(event, a.ReportUnplaced | pa.ReportCovered | pa.ReportUncovered):
-                rows.append(event.seq)
-        assert rows == list(range(1, self.story.state.next_seq))
-
-    @invariant()
-    def a_moment_is_waited_for_while_an_order_is_held_or_a_look_is_due_and_no_longer(self) -> None:
-        known = self.story.state.incidents.values()
-        timers = [timer for one in known for timer in (one.hold, one.relook) if timer is not None]
-        assert self.story.waiting() == {timer.timer_id for timer in timers}
-
-    @invariant()
-    def who_was_told_of_an_incident_is_in_it(self) -> None:
-        told: dict[UUID, set[UUID]] = {}
-        for change in self.story.changed:
-            members = told.setdefault(change.incident_id, set())
-            members -= set(change.left)
-            members |= {member.report_id for member in change.joined}
-            assert len(members) == change.reports or change.reports == 0
-        for key, incident in self.story.state.incidents.items():
-            assert told[key] == set(incident.reports)
-
-    @invariant()
-    def folding_the_events_gives_the_state(self) -> None:
-        again = fold(self.build, self.story.events)
-        for key, incident in again.incidents.items():
-            incident.revision = self.story.state.incidents[key].revision
-        assert again.snapshot() == self.story.state.snapshot()
-
-    @invariant()
     def built_anew_it_is_what_it_was_and_the_story_goes_on_with_that(self) -> None:
         """The replay at the end never is built anew, and comes to the same."""
         known, again = self.story.state, self.story.under(TREE).state
         assert again is not known
         assert again.snapshot() == known.snapshot()
-
-    def teardown(self) -> None:
-        """Replaying the messages gives the same events and the same state."""
-        again = Timeline(AREA, TREE, RULES)
-        for message, now in self.story.inputs:
-            again.take(message, now)
-        assert again.events == self.story.events
-        assert again.state.snapshot() == self.story.state.snapshot()
 
 
 TestDesk = Desk.TestCase

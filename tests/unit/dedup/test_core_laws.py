@@ -9,22 +9,17 @@ from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, invariant, rule
 
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus, ProgressStage
-from services.dedup.domain import AreaState, decide
+from services.dedup.domain import decide
 from services.dedup.domain import events as e
 from services.dedup.domain.indexing import install_all
-from tests.unit.dedup.timeline import Timeline, fold, rules_of_tests, shipped_tree
+from tests.unit.dedup.laws import RULES, TREE, Laws, numbers
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from services.dedup.domain.rules import Rules
-
-AREA = "A0SU00000"
-TREE = shipped_tree("ieee123")
-RULES = rules_of_tests()
 HELD = replace(RULES, holds={"transformer": timedelta(minutes=4), "fuse": timedelta(minutes=2)})
 DEVICES = [
     *(f"A0TR000{n}" for n in (23, 24, 25, 26, 27, 28, 30, 31, 32, 33, 92, 93, 20, 34)),
@@ -32,27 +27,19 @@ DEVICES = [
 ]
 
 
-class Core(RuleBasedStateMachine):
+class Core(Laws):
     """Reports, repeats, crews and time against one area."""
 
-    area_rules: Rules = RULES
     reports = Bundle("reports")
 
     def __init__(self) -> None:
         super().__init__()
-        self.story = Timeline(AREA, TREE, self.area_rules)
-        self.minute = 0.0
-        self.sent: list[UUID] = []
         self.hazards: set[UUID] = set()
         self.pinned: dict[UUID, str] = {}
 
-    def build(self) -> AreaState:
-        return AreaState(AREA, TREE, self.area_rules)
-
     @rule(minutes=st.sampled_from([0.2, 1, 7, 45, 200, 24 * 60]))
     def time_passes(self, minutes: float) -> None:
-        self.minute += minutes
-        self.story.at(self.minute)
+        self.later(minutes)
 
     @rule(
         target=reports,
@@ -86,8 +73,7 @@ class Core(RuleBasedStateMachine):
     )
     def a_device_opens(self, device: str, every: int) -> None:
         for transformer in TREE.transformers_under(device)[::every]:
-            self.minute += 0.5
-            self.story.at(self.minute)
+            self.later()
             self.sent.append(self.story.report(transformer, f"report {len(self.sent)}"))
 
     @rule(report=reports)
@@ -98,7 +84,7 @@ class Core(RuleBasedStateMachine):
             assert decide(self.story.state, message, now) == []
             assert self.story.state.snapshot() == before
 
-    @rule(number=st.integers(0, 10_000), stage=st.sampled_from(ProgressStage), late=st.sampled_from([0, 0, 25, 100]))
+    @rule(number=numbers, stage=st.sampled_from(ProgressStage), late=st.sampled_from([0, 0, 25, 100]))
     def a_crew_speaks(self, number: int, stage: ProgressStage, late: float) -> None:
         if self.story.orders:
             order = self.story.orders[number % len(self.story.orders)]
@@ -112,15 +98,6 @@ class Core(RuleBasedStateMachine):
     def power_is_back(self, device: str, account: str | None, late: float) -> None:
         self.story.power_back(device, account, made=self.minute - late)
 
-    @rule(number=st.integers(0, 10_000), now_in=st.sampled_from([None, "elsewhere", AREA]))
-    def the_network_changes(self, number: int, now_in: str | None) -> None:
-        """What the network in force has of an open incident's device."""
-        known = list(self.story.state.incidents.values())
-        if known:
-            one = known[number % len(known)]
-            network = f"{len(self.story.inputs)}"
-            self.story.network_told(one.incident_id, one.device.id, AREA, now_in, network=network)
-
     @invariant()
     def every_report_is_in_exactly_one_place(self) -> None:
         placed = Counter(
@@ -133,13 +110,6 @@ class Core(RuleBasedStateMachine):
         assert sorted(live) == sorted(self.story.state.members)
         for report, incident in self.story.state.members.items():
             assert report in self.story.state.incidents[incident].reports
-
-    @invariant()
-    def an_incident_and_its_order_are_founded_once(self) -> None:
-        """Whatever a report founded before, and whatever id a dispatcher's command has."""
-        founded = [event for event in self.story.events if isinstance(event, e.IncidentOpened)]
-        assert len({event.incident_id for event in founded}) == len(founded)
-        assert len({event.order_id for event in founded}) == len(founded)
 
     @invariant()
     def an_incident_has_one_order_whose_versions_ascend_by_one(self) -> None:
@@ -158,23 +128,6 @@ class Core(RuleBasedStateMachine):
         waiting = {key for key, incident in self.story.state.incidents.items() if incident.order is None}
         assert live == self.story.state.incidents.keys() - waiting
         assert all(self.story.state.incidents[key].hold is not None for key in waiting), "no order only if held"
-
-    @invariant()
-    def a_moment_is_waited_for_while_an_order_is_held_or_a_look_is_due_and_no_longer(self) -> None:
-        known = self.story.state.incidents.values()
-        held = {i.hold.timer_id for i in known if i.hold is not None}
-        due = {i.relook.timer_id for i in known if i.relook is not None}
-        assert self.story.waiting() == held | due
-
-    @invariant()
-    def ledger_rows_are_numbered_without_gap_or_repeat(self) -> None:
-        numbers: list[int] = []
-        for event in self.story.events:
-            if isinstance(event, e.IncidentOpened | e.ReportJoined | e.PredictionMoved):
-                numbers.append(event.seq)
-            elif isinstance(event, e.ReportMoved):
-                numbers += [event.seq, event.seq + 1]
-        assert numbers == list(range(1, self.story.state.next_seq))
 
     @invariant()
     def a_cancelled_order_names_one_that_was_issued(self) -> None:
@@ -208,30 +161,6 @@ class Core(RuleBasedStateMachine):
         assert not self.pinned.keys() & absorbed
 
     @invariant()
-    def those_who_were_told_of_an_incident_are_in_it(self) -> None:
-        told: dict[UUID, set[UUID]] = {}
-        revisions: dict[UUID, int] = {}
-        for change in self.story.changed:
-            assert change.revision == revisions.get(change.incident_id, 0) + 1
-            revisions[change.incident_id] = change.revision
-            members = told.setdefault(change.incident_id, set())
-            assert set(change.left) <= members
-            members -= set(change.left)
-            joined = {member.report_id for member in change.joined}
-            assert not joined & members
-            members |= joined
-            assert len(members) == change.reports
-        for key, incident in self.story.state.incidents.items():
-            assert told[key] == set(incident.reports)
-
-    @invariant()
-    def folding_the_events_gives_the_state(self) -> None:
-        again = fold(self.build, self.story.events)
-        for key, incident in again.incidents.items():
-            incident.revision = self.story.state.incidents[key].revision  # counted by the shell, not by events
-        assert again.snapshot() == self.story.state.snapshot()
-
-    @invariant()
     def the_indexes_are_those_of_building_them_anew(self) -> None:
         known = self.story.state
         again = self.build()
@@ -246,13 +175,6 @@ class Core(RuleBasedStateMachine):
             device: list(found) for device, found in known.below.items() if found
         }, "newest last, also after a restart"
         assert again.snapshot() == known.snapshot()
-
-    def teardown(self) -> None:
-        """Replaying the messages gives the same events."""
-        again = Timeline(AREA, TREE, self.area_rules)
-        for message, now in self.story.inputs:
-            again.take(message, now)
-        assert again.events == self.story.events
 
 
 class HeldCore(Core):

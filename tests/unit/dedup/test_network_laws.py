@@ -15,7 +15,8 @@ from services.dedup.domain.explain import considered, would_change
 from services.dedup.domain.indexing import on_other_ground
 from services.grid.network_file import read_devices
 from services.grid.tree import Tree
-from tests.unit.dedup.test_command_laws import AREA, DEVICES, RULES, TREE, Desk, numbers
+from tests.unit.dedup.laws import AREA, RULES, TREE, numbers
+from tests.unit.dedup.test_command_laws import DEVICES, Desk
 from tests.unit.dedup.timeline import NETWORKS, Timeline
 
 if TYPE_CHECKING:
