@@ -198,3 +198,5 @@ TOPICS: Final[tuple[Topic, ...]] = (
     PLAN_CHANGED,
 )
 BY_NAME: Final[dict[str, Topic]] = {topic.name: topic for topic in TOPICS}
+TOPIC_OF: Final[dict[type[Message], Topic]] = {message: topic for topic in TOPICS for message in topic.messages}
+"""Each type of message is on one topic."""

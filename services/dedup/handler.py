@@ -16,24 +16,16 @@ from services.contracts.envelope import Refusal
 from services.contracts.messages import (
     FieldProgress,
     FieldProgressed,
-    IncidentChanged,
-    OrderVersion,
     OutageCommanded,
     OutageMoved,
     OutageReported,
-    PlanChanged,
     PowerRestored,
-    ReportSettled,
     TelemetryReceived,
     TimerFired,
 )
 from services.contracts.topics import (
-    DISPATCH_ORDER,
     DISPATCH_PROGRESS,
-    INCIDENT_CHANGED,
     OUTAGE_INPUT,
-    PLAN_CHANGED,
-    REPORT_SETTLED,
 )
 from services.dedup import metrics
 from services.dedup.domain import acts as a
@@ -54,9 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from services.contracts.messages import Message
     from services.contracts.topics import Topic
-    from services.dedup.domain.changes import Told
     from services.dedup.domain.state import AreaState
     from services.dedup.ground import Ground
     from services.grid.tree import Tree
@@ -75,13 +65,6 @@ _INPUT_TALLY: Final = {
 }
 _DECIDED_AT_ONCE: Final = 250
 """So many messages of a batch, some 20 ms, before whatever else waits in this process has its turn."""
-_TOPIC: Final[dict[type[Message], Topic]] = {
-    OrderVersion: DISPATCH_ORDER,
-    IncidentChanged: INCIDENT_CHANGED,
-    OutageMoved: OUTAGE_INPUT,
-    ReportSettled: REPORT_SETTLED,
-    PlanChanged: PLAN_CHANGED,
-}
 _OUTCOME: Final = {
     e.ReportJoined: "in_incident",
     e.ReportAnswered: "answered",
@@ -151,7 +134,7 @@ class DedupHandler:
             seconds += clock.monotonic() - started
             await asyncio.sleep(0)
         started = clock.monotonic()
-        decided.publish += [_publication(told) for told in changes.messages()]
+        decided.publish += [Publication(told.message, told.traceparent) for told in changes.messages()]
         seconds += clock.monotonic() - started
         await save(tx, changes, now)
         _count(decided.tally, changes)
@@ -279,10 +262,6 @@ def _of_its_own(message: _Input, events: Sequence[e.Event]) -> int:
     """Return 1 for an input that is counted as such; 0 for a reading that is counted as the report it made."""
     made = any(isinstance(event, (e.ReportJoined, e.ReportAnswered, e.ReportNeedsPerson)) for event in events)
     return 0 if isinstance(message, TelemetryReceived) and made else 1
-
-
-def _publication(told: Told) -> Publication:
-    return Publication(_TOPIC[type(told.message)], told.message, told.traceparent)
 
 
 def _observe(changes: Changes, issued_for: Sequence[datetime], seconds: float) -> None:

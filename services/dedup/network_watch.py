@@ -14,7 +14,6 @@ import structlog
 
 from services.contracts.envelope import fingerprint
 from services.contracts.messages import OutageMoved
-from services.contracts.topics import OUTAGE_INPUT
 from services.dedup.store import network
 from services.runtime import clock
 from services.runtime.handling import Publication
@@ -65,7 +64,7 @@ async def tell_moved(
         fresh = [message for message in messages if message.message_id not in sent]
         # Several processes look, each in its own moment: what they find of one incident and network is one word.
         publications = [
-            Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("noticed_at", "refed", "since")))
+            Publication(message, None, fingerprint(message, without=("noticed_at", "refed", "since")))
             for message in fresh
         ]
         await outbox.publish(connection, publications, now)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from services.contracts.envelope import fingerprint
 from services.contracts.messages import FieldProgressed
-from services.contracts.topics import OUTAGE_INPUT
 from services.runtime.handling import Publication
 
 if TYPE_CHECKING:
@@ -22,4 +21,4 @@ def rekeyed(order: OrderKey, said: FieldProgress, now: datetime, traceparent: st
     The same word sent again is the same event, although it arrives at another time: its fingerprint leaves that out.
     """
     message = FieldProgressed(area=order.area, incident_id=order.incident_id, progress=said, received_at=now)
-    return Publication(OUTAGE_INPUT, message, traceparent, fingerprint(message, without=("received_at",)))
+    return Publication(message, traceparent, fingerprint(message, without=("received_at",)))

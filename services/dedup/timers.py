@@ -18,7 +18,6 @@ import structlog
 from services.contracts.envelope import fingerprint
 from services.contracts.ids import timer_id
 from services.contracts.messages import TimerFired
-from services.contracts.topics import OUTAGE_INPUT
 from services.dedup import metrics
 from services.dedup.domain.clock import ARRIVAL, DUE, RESTORATION
 from services.dedup.store import reliability
@@ -59,7 +58,7 @@ async def fire_due(pool: Pool, outbox: Outbox, now: datetime) -> int:
     async with connected(pool) as connection, connection.transaction():
         due = await take_due_timers(connection, now, _PAGE)
         fired = [_fired(one.area, one.timer_id, one.kind, one.subject, one.due_at, now) for one in due]
-        await outbox.publish(connection, [Publication(OUTAGE_INPUT, message) for message in fired], now)
+        await outbox.publish(connection, [Publication(message) for message in fired], now)
     for message in fired:
         metrics.TIMERS.labels(message.kind).inc()
     if fired:
@@ -136,9 +135,7 @@ def _moved(row: asyncpg.Record, levels: ServiceLevels) -> tuple[str, datetime] |
 
 async def _publish(tx: Connection, outbox: Outbox, noticed: Iterable[TimerFired], now: datetime) -> None:
     """Publish what several processes notice, each in its own moment, and one that was restarted again: as one word."""
-    publications = [
-        Publication(OUTAGE_INPUT, message, None, fingerprint(message, without=("fired_at",))) for message in noticed
-    ]
+    publications = [Publication(message, None, fingerprint(message, without=("fired_at",))) for message in noticed]
     await outbox.publish(tx, publications, now)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.contracts.envelope import RefusedError, encode
-from services.contracts.topics import CONTACT_RECEIVED, RECIPIENT_HEARD
+from services.contracts.topics import TOPIC_OF
 from services.intake.channels.contact import contact_fingerprint
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.metrics import ACCEPT_SECONDS, ACCEPTED, HEARD, UNRESOLVED
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from services.contracts.envelope import Outgoing
     from services.contracts.messages import ContactReceived, RecipientHeard
-    from services.contracts.topics import Topic
     from services.contracts.values import Channel
     from services.runtime.producer import Producer
 
@@ -104,7 +103,7 @@ class Acceptance:
             PayloadRefusedError: nothing was stored, or the outcome is unknown.
         """
         counted = _accepted(contact.channel, contact.source)
-        return self._publish(contact, CONTACT_RECEIVED, traceparent, counted)
+        return self._publish(contact, traceparent, counted)
 
     def hear(self, heard: RecipientHeard, traceparent: str | None) -> Awaitable[None]:
         """Publish what a channel tells of a recipient and wait until it is kept.
@@ -113,15 +112,14 @@ class Acceptance:
             PayloadRefusedError: nothing was stored, or the outcome is unknown.
         """
         counted = HEARD.labels(heard.recipient.channel.value, heard.heard)
-        return self._publish(heard, RECIPIENT_HEARD, traceparent, counted)
+        return self._publish(heard, traceparent, counted)
 
     async def _publish(
-        self, message: ContactReceived | RecipientHeard, topic: Topic, traceparent: str | None, counted: Counter
+        self, message: ContactReceived | RecipientHeard, traceparent: str | None, counted: Counter
     ) -> None:
         self.refuse_if_busy()
-        outgoing = encode(
-            message, topic=topic.name, source=_SOURCE, traceparent=traceparent, content=contact_fingerprint(message)
-        )
+        topic, content = TOPIC_OF[type(message)].name, contact_fingerprint(message)
+        outgoing = encode(message, topic=topic, source=_SOURCE, traceparent=traceparent, content=content)
         now = clock.monotonic()
         self._refuse_if_late(outgoing, now)
         self._sends += 1

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from services.contracts.topics import OUTAGE_INPUT, TICKET_ROUTED
+from services.contracts.topics import TICKET_ROUTED
 from services.contracts.values import TicketState
 from services.router import metrics, roster, store
 from services.router.backlog import Backlog
@@ -216,7 +216,7 @@ class Desk:
             return kept
         rules = self.rules()
         stood = [(change.after, turn_of(change.after, rules)) for change in changed]
-        standing = (Publication(TICKET_ROUTED, routed(ticket, turn.due)) for ticket, turn in stood)
+        standing = (Publication(routed(ticket, turn.due)) for ticket, turn in stood)
         told = self._outbox.settle((*_reports(changed), *standing))
         lines = [(change.after, change.events) for change in changed]
         await store.acted(tx, stood, lines, _tally(changed), self._outbox.columns(told, now))
@@ -271,10 +271,10 @@ def _reports(changes: Sequence[Change]) -> Iterator[Publication]:
     """
     for facts, ticket in ((change.after.facts, change.after) for change in changes if _reports_now(change)):
         arrived = max(facts.arrived_at or facts.opened_at, ticket.reported_at or facts.opened_at)
-        yield Publication(OUTAGE_INPUT, outage_reported(ticket, facts.channel.contact_id, arrived))
+        yield Publication(outage_reported(ticket, facts.channel.contact_id, arrived))
     waiting = (change for change in changes if change.before.report is ReportState.RETURNED)
     places = ((change.after, event) for change in waiting for event in change.events if event.did is Did.PLACED)
-    yield from (Publication(OUTAGE_INPUT, report_placed(ticket, event)) for ticket, event in places)
+    yield from (Publication(report_placed(ticket, event)) for ticket, event in places)
 
 
 def _reports_now(change: Change) -> bool:

@@ -18,7 +18,7 @@ import structlog
 
 from services.contracts.envelope import Refusal
 from services.contracts.messages import ContactReceived, ReportSettled
-from services.contracts.topics import CONTACT_RECEIVED, OUTAGE_INPUT, REPORT_SETTLED, TICKET_ROUTED
+from services.contracts.topics import CONTACT_RECEIVED, REPORT_SETTLED
 from services.contracts.values import TicketState
 from services.grid.lately import Lately
 from services.grid.lookup import chains_of, weigh_places
@@ -188,10 +188,7 @@ class RouterHandler:
         return Decided(
             publish=[
                 *work.reports,
-                *(
-                    Publication(TICKET_ROUTED, routed(ticket, turn.due), work.traces[ticket.ticket_id])
-                    for ticket, turn in turns
-                ),
+                *(Publication(routed(ticket, turn.due), work.traces[ticket.ticket_id]) for ticket, turn in turns),
             ],
             refused=work.refused,
             tally=_tally(before, changed, len(work.reports)),
@@ -226,7 +223,7 @@ def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
     work.contacts += [(each.contact, ticket.ticket_id) for each in (*said.before, said)]
     if ticket.report is ReportState.SENT and (was is None or was.report is ReportState.NONE):
         report = outage_reported(ticket, said.contact.contact_id, said.contact.received_at)
-        work.reports.append(Publication(OUTAGE_INPUT, report, received.traceparent))
+        work.reports.append(Publication(report, received.traceparent))
         work.places.reported(work.book.clues_of(ticket.facts))
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from services.contracts.frozen import frozen
+from services.contracts.topics import TOPIC_OF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -36,15 +37,19 @@ class Received:
 
 @frozen()
 class Publication:
-    """A message to publish, once the transaction has committed.
+    """A message to publish on its topic, once the transaction has committed.
 
     ``content`` is the fingerprint to send where the message's bytes may differ between two sendings of one event.
     """
 
-    topic: Topic
     message: Message
     traceparent: str | None = None
     content: bytes | None = None
+
+    @property
+    def topic(self) -> Topic:
+        """Where it goes."""
+        return TOPIC_OF[type(self.message)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.contracts import messages
-from services.contracts.topics import BY_NAME, MAX_RECORD_BYTES, TOPICS
+from services.contracts.topics import BY_NAME, MAX_RECORD_BYTES, TOPIC_OF, TOPICS
 
 ROOMS = {"intake", "router", "dedup", "notify"}
 SERVICES = Path(__file__).parents[2] / "services"
@@ -70,9 +70,10 @@ def test_what_others_act_upon_says_its_guarantee(topic):
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_a_room_touches_only_the_topics_of_its_row(room):
-    """A room names a topic by its constant; so the constants in its code are the topics it writes or reads."""
+    """A room names a topic that it reads by its constant, and makes the messages of one that it writes."""
     constants = {topic.name.removesuffix(".v1").upper().replace(".", "_"): topic for topic in TOPICS}
     code = "\n".join(path.read_text(encoding="utf-8") for path in (SERVICES / room).rglob("*.py"))
     used = {topic.name for constant, topic in constants.items() if re.search(rf"\b{constant}\b", code)}
+    used |= {topic.name for made, topic in TOPIC_OF.items() if re.search(rf"\b{made.__name__}\(", code)}
     written_or_read = {topic.name for topic in TOPICS if room in topic.producers + topic.consumers}
     assert used == written_or_read

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.envelope import fingerprint
-from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import Name
 from services.dedup.store import network
 from services.runtime import clock
@@ -108,7 +107,7 @@ async def take_in(
             if not at:
                 unknown.append(one.event_id)
                 continue
-            publications += [Publication(OUTAGE_INPUT, made(one, place, now), None, same) for place in at]
+            publications += [Publication(made(one, place, now), None, same) for place in at]
         await outbox.publish(connection, publications, now)
     outbox.wake()
     return BatchAccepted(accepted=len(posted) - len(unknown), unknown=unknown)

@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.ids import derive
 from services.contracts.messages import OutageCommanded
-from services.contracts.topics import OUTAGE_INPUT
 from services.contracts.values import CommandAction, Name, Text
 from services.dedup.keys import Scope
 from services.dedup.store import commands
@@ -152,7 +151,7 @@ class Hand:
                 if seen is not None:
                     await seen.check(connection)
                 if await commands.give(connection, command):
-                    publication = Publication(OUTAGE_INPUT, command, self.trace)
+                    publication = Publication(command, self.trace)
                     await self.outbox.publish(connection, [publication], command.accepted_at)
                 else:
                     known = await commands.command_of(connection, command.command_id)

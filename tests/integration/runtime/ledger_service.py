@@ -84,7 +84,7 @@ class Ledger:
                 "INSERT INTO running VALUES ($1, $2) ON CONFLICT (area) DO UPDATE SET n = $2", report.area, number
             )
             await tx.execute("INSERT INTO effect VALUES ($1, $2, $3)", report.report_id, report.area, number)
-            decided.publish.append(Publication(topics.DISPATCH_ORDER, self._order(report, number, now)))
+            decided.publish.append(Publication(self._order(report, number, now)))
             decided.tally["effects"] += 1
         return decided
 
@@ -108,7 +108,7 @@ class Ledger:
             case "large":
                 oversized = self._order(report, 1, record.message.occurred)
                 oversized = oversized.model_copy(update={"hazards": tuple(f"h{n:06d}" for n in range(200_000))})
-                decided.publish.append(Publication(topics.DISPATCH_ORDER, oversized))
+                decided.publish.append(Publication(oversized))
             case "away once" if not self._was_away:
                 self._was_away = True
                 await asyncio.sleep(0.5)  # what follows in the log is read meanwhile
