@@ -40,7 +40,7 @@ from services.dedup.store.save import save
 from services.dedup.store.views import orders_by_id
 from services.grid.store import load_trees
 from services.runtime import clock
-from services.runtime.handling import Decided, Publication, Received, Refused
+from services.runtime.handling import Decided, Received, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -134,7 +134,7 @@ class DedupHandler:
             seconds += clock.monotonic() - started
             await asyncio.sleep(0)
         started = clock.monotonic()
-        decided.publish += [Publication(told.message, told.traceparent) for told in changes.messages()]
+        decided.publish += changes.messages()
         seconds += clock.monotonic() - started
         await save(tx, changes, now)
         _count(decided.tally, changes)

@@ -14,9 +14,9 @@ import structlog
 
 from services.contracts.envelope import fingerprint
 from services.contracts.messages import OutageMoved
+from services.contracts.publication import Publication
 from services.dedup.store import network
 from services.runtime import clock
-from services.runtime.handling import Publication
 from services.runtime.postgres import connected, later_if_away
 
 if TYPE_CHECKING:

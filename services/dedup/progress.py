@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from services.contracts.envelope import fingerprint
 from services.contracts.messages import FieldProgressed
-from services.runtime.handling import Publication
+from services.contracts.publication import Publication
 
 if TYPE_CHECKING:
     from datetime import datetime

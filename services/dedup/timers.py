@@ -18,13 +18,13 @@ import structlog
 from services.contracts.envelope import fingerprint
 from services.contracts.ids import timer_id
 from services.contracts.messages import TimerFired
+from services.contracts.publication import Publication
 from services.dedup import metrics
 from services.dedup.domain.clock import ARRIVAL, DUE, RESTORATION
 from services.dedup.store import reliability
 from services.dedup.store.views import take_due_timers
 from services.runtime import clock
 from services.runtime.errors import UnavailableError
-from services.runtime.handling import Publication
 from services.runtime.postgres import connected, later_if_away
 
 if TYPE_CHECKING:

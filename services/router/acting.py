@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from services.contracts.publication import Publication
 from services.contracts.topics import TICKET_ROUTED
 from services.contracts.values import TicketState
 from services.router import metrics, roster, store
@@ -28,7 +29,6 @@ from services.router.domain.ticket import ReportState
 from services.router.domain.versions import above, worked
 from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
-from services.runtime.handling import Publication
 from services.runtime.postgres import Half, connected, for_looking
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ import structlog
 
 from services.contracts.envelope import Refusal
 from services.contracts.messages import ContactReceived, ReportSettled
+from services.contracts.publication import Publication
 from services.contracts.topics import CONTACT_RECEIVED, REPORT_SETTLED
 from services.contracts.values import TicketState
 from services.grid.lately import Lately
@@ -46,7 +47,7 @@ from services.router.domain.ticket import Need, ReportState
 from services.router.domain.versions import above, with_events
 from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
-from services.runtime.handling import Decided, Publication, Received, Refused
+from services.runtime.handling import Decided, Received, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from services.contracts.frozen import frozen
-from services.contracts.topics import TOPIC_OF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from services.contracts.envelope import Refusal
     from services.contracts.messages import Message
+    from services.contracts.publication import Publication
     from services.contracts.topics import Topic
     from services.runtime.postgres import Connection
 
@@ -33,23 +33,6 @@ class Received:
     offset: int
     message: Message
     traceparent: str | None
-
-
-@frozen()
-class Publication:
-    """A message to publish on its topic, once the transaction has committed.
-
-    ``content`` is the fingerprint to send where the message's bytes may differ between two sendings of one event.
-    """
-
-    message: Message
-    traceparent: str | None = None
-    content: bytes | None = None
-
-    @property
-    def topic(self) -> Topic:
-        """Where it goes."""
-        return TOPIC_OF[type(self.message)]
 
 
 @dataclass(frozen=True, slots=True)

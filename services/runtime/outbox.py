@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import asyncpg
 
     from services.contracts.envelope import Headers
+    from services.contracts.publication import Publication
     from services.runtime.errors import Place
-    from services.runtime.handling import Publication
     from services.runtime.postgres import Connection, Pool
     from services.runtime.settings import ServiceSettings
 

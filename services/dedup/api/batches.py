@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.envelope import fingerprint
+from services.contracts.publication import Publication
 from services.contracts.values import Name
 from services.dedup.store import network
 from services.runtime import clock
-from services.runtime.handling import Publication
 from services.runtime.http import Problem
 from services.runtime.postgres import connected
 

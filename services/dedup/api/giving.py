@@ -19,11 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.ids import derive
 from services.contracts.messages import OutageCommanded
+from services.contracts.publication import Publication
 from services.contracts.values import CommandAction, Name, Text
 from services.dedup.keys import Scope
 from services.dedup.store import commands
 from services.runtime import clock
-from services.runtime.handling import Publication
 from services.runtime.http import FieldProblem, Problem
 from services.runtime.keys import Holder, let_in
 from services.runtime.postgres import connected

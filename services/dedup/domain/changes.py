@@ -7,10 +7,11 @@ Every version of an order is told, however short its life was. Never here: what 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 from uuid import UUID
 
-from services.contracts.messages import IncidentChanged, Message, OutageMoved, PlanChanged, ProposedPlan, ReportSettled
+from services.contracts.messages import IncidentChanged, OutageMoved, PlanChanged, ProposedPlan, ReportSettled
+from services.contracts.publication import Publication
 from services.contracts.values import DeviceRef, IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
@@ -72,13 +73,6 @@ _ByPlan = e.ReportAnswered | pa.ReportCovered | pa.CoverMoved
 _Settling = _ByPlan | pa.AnswerOver | e.ReportNeedsPerson | e.ReportJoined | a.ReportUnplaced | pa.ReportUncovered
 
 
-class Told(NamedTuple):
-    """A message and the trace of what caused it."""
-
-    message: Message
-    traceparent: str | None
-
-
 @dataclass(slots=True)
 class Touched:
     """One incident a batch changed, as it stands after the batch."""
@@ -106,11 +100,11 @@ class Changes:
         self.events: list[tuple[str, e.Event]] = []
         self.touched: dict[UUID, Touched] = {}
         self.quiet: dict[UUID, Touched] = {}
-        self._orders: list[Told] = []
-        self._settled: list[Told] = []
-        self._plans: list[Told] = []
+        self._orders: list[Publication] = []
+        self._settled: list[Publication] = []
+        self._plans: list[Publication] = []
         self._placing: dict[UUID, UUID] = {}
-        self._elsewhere: list[Told] = []
+        self._elsewhere: list[Publication] = []
         self._now = now
 
     def apply(self, state: AreaState, events: Sequence[e.Event], traceparent: str | None = None) -> None:
@@ -147,7 +141,7 @@ class Changes:
         elif isinstance(event, e.OrderEvent):
             touched = self._touch(state, event.order.incident_id)
             touched.reason = touched.reason or event.order.reason
-            self._orders.append(Told(event.order, traceparent))
+            self._orders.append(Publication(event.order, traceparent))
         elif isinstance(event, e.ReportMoved):
             self._report_moved(state, event)
         elif isinstance(event, (e.ReportAnswered, e.ReportNeedsPerson)):
@@ -190,7 +184,7 @@ class Changes:
         elif isinstance(event, (pa.AnswerOver, pa.CoverMoved)):
             self._settle(state.area, event, traceparent)
         elif isinstance(event, pa.PlannedSet):
-            self._plans.append(Told(_plan(state.area, event), traceparent))
+            self._plans.append(Publication(_plan(state.area, event), traceparent))
         elif isinstance(event, _SAID):
             self._because(self._touch(state, event.incident_id), event.rule, traceparent)
         elif isinstance(event, (a.IncidentPinned, a.IncidentUnpinned, a.IncidentRecounted)):
@@ -256,7 +250,7 @@ class Changes:
                 ended_at=incident.restored_at if over else None,
                 seq=seq,
             )
-            self._elsewhere.append(Told(told, traceparent))
+            self._elsewhere.append(Publication(told, traceparent))
 
     @staticmethod
     def _because(touched: Touched, rule: Rule, traceparent: str | None) -> None:
@@ -274,7 +268,7 @@ class Changes:
     def _settle(self, area: str, event: _Settling, traceparent: str | None) -> None:
         """Keep what is to be told of a report to those who have its ticket: of a meter's word there is none."""
         if event.report.has_ticket:
-            self._settled.append(Told(self._settlement(area, event), traceparent))
+            self._settled.append(Publication(self._settlement(area, event), traceparent))
 
     def _settlement(self, area: str, event: _Settling) -> ReportSettled:
         report = event.report
@@ -304,7 +298,7 @@ class Changes:
         """Return every incident that is to be kept anew."""
         return list({**self.quiet, **self.touched}.values())
 
-    def messages(self) -> Iterator[Told]:
+    def messages(self) -> Iterator[Publication]:
         """Yield what is to be published, orders first. Counts up the incidents' revisions: call it once."""
         yield from self._orders
         for touched in self.touched.values():
@@ -313,13 +307,13 @@ class Changes:
         yield from self._plans
         yield from self._elsewhere
 
-    def _revisions(self, touched: Touched) -> Iterator[Told]:
+    def _revisions(self, touched: Touched) -> Iterator[Publication]:
         joined = [report.member() for report in touched.joined.values()]
         left = touched.left
         floor = self.areas[touched.area].floor
         while True:
             touched.incident.revision = max(touched.incident.revision, floor) + 1
-            yield Told(self._snapshot(touched, joined[:_JOINED], left[:_LEFT]), touched.traceparent)
+            yield Publication(self._snapshot(touched, joined[:_JOINED], left[:_LEFT]), touched.traceparent)
             joined, left = joined[_JOINED:], left[_LEFT:]
             if not joined and not left:
                 return

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from services.contracts.publication import Publication
     from services.dedup.domain.state import AreaState
-    from services.runtime.handling import Publication
     from tests.stories.telling import Live
 
 pytestmark = pytest.mark.integration

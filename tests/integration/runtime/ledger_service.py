@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer
 from services.contracts import ids, topics
 from services.contracts.envelope import Outgoing, Refusal, RefusedError
 from services.contracts.messages import OrderVersion, OutageReported
+from services.contracts.publication import Publication
 from services.contracts.values import DeviceRef, OrderStatus, Priority
 from services.runtime import (
     batch,
@@ -36,7 +37,7 @@ from services.runtime import (
     silent_sessions,
 )
 from services.runtime.errors import UnavailableError
-from services.runtime.handling import Decided, Publication, Refused
+from services.runtime.handling import Decided, Refused
 from services.runtime.settings import ServiceSettings
 
 if TYPE_CHECKING:

@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
     from services.contracts.envelope import Outgoing
     from services.contracts.messages import Message
+    from services.contracts.publication import Publication
     from services.router.domain.desk import DeskRules
     from services.router.domain.targets import Duty
     from services.router.domain.ticket import Rules, Ticket
     from services.router.roster import Row
-    from services.runtime.handling import Decided, Publication
+    from services.runtime.handling import Decided
     from services.runtime.postgres import Pool
 
 
