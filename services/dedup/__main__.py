@@ -21,7 +21,8 @@ from services.dedup.settings import DedupSettings
 from services.dedup.timers import watch_levels, watch_timers
 from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.runtime.migration import migrate
-from services.runtime.service import Parts, Runtime, run
+from services.runtime.parts import Parts, Runtime
+from services.runtime.service import run
 from services.runtime.settings import SettingsError
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError

@@ -14,13 +14,14 @@ from services.intake.page import FormTexts, page_routes
 from services.intake.security import Senders
 from services.intake.settings import IntakeSettings
 from services.intake.yaml_file import read_model
-from services.runtime.service import Parts, run
+from services.runtime.parts import Parts
+from services.runtime.service import run
 from services.runtime.settings import SettingsError
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
-    from services.runtime.service import Runtime
+    from services.runtime.parts import Runtime
 
 
 async def build(runtime: Runtime) -> Parts:

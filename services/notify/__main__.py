@@ -17,7 +17,8 @@ from services.notify.settings import NotifySettings
 from services.notify.timers import watch_estimates
 from services.notify.wechat_file import read_wechat_accounts
 from services.notify.wording import read_wording
-from services.runtime.service import Parts, Runtime, run
+from services.runtime.parts import Parts, Runtime
+from services.runtime.service import run
 from services.runtime.settings import SettingsError
 from services.runtime.watched import Watched, watched_file
 from services.runtime.yaml_reading import RulesError

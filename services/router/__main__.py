@@ -22,7 +22,8 @@ from services.router.tree.calendars import holidays_beside
 from services.router.tree.keys import DEVELOPMENT_KEYS, read_keys
 from services.router.undeclared import watch_queues
 from services.runtime.migration import migrate
-from services.runtime.service import Parts, Runtime, run
+from services.runtime.parts import Parts, Runtime
+from services.runtime.service import run
 from services.runtime.settings import SettingsError
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError

@@ -38,6 +38,7 @@ from services.runtime import (
 )
 from services.runtime.errors import UnavailableError
 from services.runtime.handling import Decided, Refused
+from services.runtime.parts import Parts
 from services.runtime.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.runtime.handling import Received, Transaction
+    from services.runtime.parts import Runtime
 
 OPENING = UUID(int=1)
 
@@ -140,11 +142,11 @@ class Ledger:
         )
 
 
-async def build(runtime: service.Runtime) -> service.Parts:
+async def build(runtime: Runtime) -> Parts:
     if os.environ.pop("GRIDLINE_LEDGER_AWAY", ""):
         with postgres.translated():
             await runtime.pool.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-    return service.Parts(
+    return Parts(
         handler=Ledger(),
         side_by_side=True,
         imbalance=lambda found: found["outage.input.v1/accepted"] - found["effects"],

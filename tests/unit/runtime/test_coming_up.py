@@ -14,7 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from deploy.native.ports import free_port
-from services.runtime.service import Parts, Runtime, _Service
+from services.runtime.parts import Parts, Runtime
+from services.runtime.service import _Service
 from services.runtime.settings import ServiceSettings
 
 if TYPE_CHECKING:

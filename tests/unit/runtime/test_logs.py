@@ -156,7 +156,8 @@ def test_on_a_full_disk_a_service_ends_with_the_code_it_has_to_say() -> None:
     """It was 120, Python's own: a supervisor that leaves 65 and 78 alone would have started it again and again."""
     ends = """
 import os, signal
-from services.runtime.service import Parts, run
+from services.runtime.parts import Parts
+from services.runtime.service import run
 from services.runtime.settings import ServiceSettings
 async def build(runtime):
     os.kill(os.getpid(), signal.SIGTERM)
