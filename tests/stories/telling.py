@@ -9,7 +9,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
 class Step(NamedTuple):
@@ -40,6 +40,13 @@ def broken(live: Live, steps: Story) -> tuple[str, ...] | None:
         said = str(error).partition(":")[0] if isinstance(error, AssertionError) else ""
         return type(error).__name__, where.filename, where.name, str(where.lineno), said[:80]
     return None
+
+
+def breaking(live: Live, story: Callable[[int], Story], seeds: Iterable[int]) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the seeds of the stories that break something, and where they do."""
+    for seed in seeds:
+        if (how := broken(live, story(seed))) is not None:
+            yield seed, how
 
 
 def shortest(live: Live, steps: Story, how: tuple[str, ...]) -> Story:

@@ -11,7 +11,7 @@ from services.dedup import handler
 from services.dedup.domain import evolve
 from services.dedup.store import load
 from tests.stories.dedup import over, story
-from tests.stories.telling import broken
+from tests.stories.telling import breaking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +31,12 @@ def live(database_dsn: str, tmp_path: Path) -> Iterator[Live]:
 
 
 def test_what_is_kept_and_told_in_random_stories_is_what_the_core_alone_comes_to(live: Live) -> None:
-    assert not {seed: how for seed in range(12) if (how := broken(live, story(seed)))}
+    assert not dict(breaking(live, story, range(12)))
 
 
 def test_control_what_is_not_loaded_again_is_found(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_WAITING", load._WAITING.replace("needs_person", "answered"))
-    found = next(how for one in map(story, range(12)) if (how := broken(live, one)) is not None)
+    _, found = next(breaking(live, story, range(12)))
     assert found[-1] == "what is stored (waiting)"
 
 
@@ -45,7 +45,7 @@ def test_control_what_a_process_remembers_for_longer_than_is_loaded_is_found(
 ) -> None:
     """As planned work was, until the next outage ended."""
     monkeypatch.setattr(sys.modules[evolve.__module__], "forget_old", lambda _: None)
-    found = next(how for one in map(story, range(3, 12)) if (how := broken(live, one)) is not None)
+    _, found = next(breaking(live, story, range(3, 12)))
     assert found[-1].startswith("what is stored (")
 
 
@@ -58,7 +58,7 @@ def test_control_what_is_lost_between_the_crews_topic_and_the_area_is_found(
         return sends(order, said.model_copy(update={"etr": None, "note": None}), *rest)
 
     monkeypatch.setattr(handler, "rekeyed", forgets)
-    found = next(how for one in map(story, range(12)) if (how := broken(live, one)) is not None)
+    _, found = next(breaking(live, story, range(12)))
     assert found[-1] == "what is published"
 
 
@@ -71,5 +71,5 @@ def test_control_an_area_in_memory_that_stays_by_the_rules_of_before_is_found(
         return state if tree is state.tree else goes_over(state, tree, rules)
 
     monkeypatch.setattr(handler, "on_other_ground", stays)
-    found = next(how for one in map(story, range(1, 12)) if (how := broken(live, one)) is not None)
+    _, found = next(breaking(live, story, range(1, 12)))
     assert found[-1] == "what is published"

@@ -12,14 +12,14 @@ from services.router.bell import Bell
 from services.router.lanes import Lanes
 from tests.stories.router_at_desktops import live, story
 from tests.stories.routing.world import TEXTS
-from tests.stories.telling import Step, broken
+from tests.stories.telling import Step, breaking
 from tests.unit.router.test_stories import says
 
 _OPENED = Step(0.0, "a_desktop_opens_a_stream", {"agent": "ann"})
 
 
 def test_desktops_show_what_is_on_offer_and_nobody_waits_beside_them_in_random_stories() -> None:
-    assert not {seed: how for seed in range(12) if (how := broken(live, story(seed)))}
+    assert not dict(breaking(live, story, range(12)))
 
 
 def test_what_turns_out_to_be_a_danger_while_it_is_on_offer_is_offered_anew_at_once() -> None:
@@ -60,5 +60,5 @@ def test_control_what_desktops_would_not_hear_is_found(
         return [] if name == "_lost" else None
 
     monkeypatch.setattr(of, name, instead or nothing)
-    said = (how[-1] for seed in range(60) if (how := broken(live, story(seed))) is not None)
+    said = (how[-1] for _, how in breaking(live, story, range(60)))
     assert any(found in one for one in said)

@@ -10,7 +10,7 @@ from services.grid import datum
 from services.router.domain import desk
 from tests.stories.router import live, story
 from tests.stories.routing.world import ANYBODY, OWN, TEXTS
-from tests.stories.telling import Step, broken, shortest
+from tests.stories.telling import Step, breaking, shortest
 
 _OUTAGE = TEXTS.index("停电了")
 _QUESTION = TEXTS.index("查电费")
@@ -24,7 +24,7 @@ def says(text: int, *, who: int = 0, thread: int | None = None, **told: Any) -> 
 
 
 def test_the_laws_hold_in_random_stories_over_days() -> None:
-    assert not {seed: how for seed in range(40) if (how := broken(live, story(seed)))}
+    assert not dict(breaking(live, story, range(40)))
 
 
 @pytest.mark.parametrize("act", range(len(ANYBODY)), ids=lambda n: ANYBODY[n][0])
@@ -65,7 +65,7 @@ def test_control_a_clock_that_goes_on_while_it_is_to_stand_still_is_found(monkey
         return reached(stage, elapsed.model_copy(update={"pauses": ()}), *about)
 
     monkeypatch.setattr(desk, "reached", goes_on)
-    told = (how[-1] for seed in range(40) if (how := broken(live, story(seed))) is not None)
+    told = (how[-1] for _, how in breaking(live, story, range(40)))
     assert any(one == "due otherwise than by the calendar" for one in told)
 
 
@@ -73,5 +73,6 @@ def test_what_was_mended_is_found_by_the_stories_of_every_run_and_told_with_the_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(datum, "_on_earth", lambda lat, lon: (lat, lon))
-    steps, how = next((each, how) for each in map(story, range(40)) if (how := broken(live, each)) is not None)
+    seed, how = next(breaking(live, story, range(40)))
+    steps = story(seed)
     assert {step.act for step in shortest(live, steps, how)} == {"somebody_speaks"}
