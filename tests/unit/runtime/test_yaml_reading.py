@@ -40,6 +40,11 @@ def test_a_file_that_is_no_file_of_rules_is_not_read_into_memory(tmp_path: Path)
         read_text(file)
 
 
+def test_a_file_that_is_not_there_is_told(tmp_path: Path):
+    with pytest.raises(RulesError, match=r"gone\.yaml:0: cannot be read: No such file"):
+        read_text(tmp_path / "gone.yaml")
+
+
 def test_a_letter_that_is_no_utf_8_is_told_with_its_line_wherever_it_stands(tmp_path: Path):
     file = tmp_path / "rules.yaml"
     file.write_bytes(b"a: b\r\n" * 9_999 + "停: 电".encode("gbk"))
