@@ -33,6 +33,7 @@ from services.runtime import (
     outbox,
     positions,
     postgres,
+    producer,
     service,
     silent_sessions,
 )
@@ -231,9 +232,14 @@ def take_out(protection: str) -> None:
 
         setattr(AIOKafkaConsumer, name, answers_no_more)
     elif protection == "kafka's patience":
-        log_client._ANSWER_SECONDS = 1.0
+        log_client._ANSWER_SECONDS = producer._REACH_SECONDS = service._MEASURE_SECONDS = 0.5
     elif protection == "patience with the database":
         postgres._STATEMENT_SECONDS = 2.0
+    elif protection == "patience with its silence":
+        postgres.CONNECT_SECONDS = postgres._QUEUE_SECONDS = 2.0
+        postgres._CANCEL_SECONDS = 1.0
+    elif protection == "patience with frozen processes":
+        silent_sessions._LOOK_SECONDS, silent_sessions.FROZEN_SECONDS = 1.0, 3.0
     elif protection == "ending of silent sessions":
 
         async def never(_dsn: str) -> None:

@@ -80,12 +80,12 @@ async def test_readiness_says_at_once_that_a_database_is_frozen(world: World, po
 async def test_a_database_that_is_frozen_is_waited_for(world: World, postgres_server: PostgresServer):
     """Who waits for it is not stuck: the watchdog must not end a process that cannot do better."""
     reports = [a_report(n) for n in range(40)]
-    process = world.start(without="patience with the database", watchdog_seconds="24")
+    process = world.start(without="patience with the database,patience with its silence", watchdog_seconds="8")
     await world.produce([a_record(one) for one in reports[:20]])
     await world.settled(20)
     with frozen(postgres_server):
         await world.produce([a_record(one) for one in reports[20:]])
-        await asyncio.sleep(75)
+        await asyncio.sleep(25)
     await world.settled(len(reports))
     assert process.poll() is None
     assert await world.findings(reports) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from services.runtime.cluster import apply_topics
+from services.runtime.log_client import _UNANSWERED
 from tests.integration.runtime.world import a_record, a_report
 
 if TYPE_CHECKING:
@@ -77,7 +79,13 @@ async def test_a_kafka_that_answers_nobody_is_waited_for(world: World, kafka_bro
     await world.produce([a_record(a_report(n)) for n in range(20)])
     await world.settled(20)
     kafka_broker.pause()
-    await asyncio.sleep(30)  # it is asked every other second, and a second of silence is too long here
+    asked, deadline = 0, time.monotonic() + 60
+    while asked <= _UNANSWERED:
+        assert time.monotonic() < deadline, f"it asked {asked} times and was not answered"
+        await asyncio.sleep(0.2)
+        asked = sum(
+            int(float(n)) for n in re.findall(r'_unavailable_total\{what="measure"\} (.*)', await world.metrics())
+        )
     kafka_broker.resume()
     await world.produce([a_record(a_report(n)) for n in range(20, 40)])
     await world.settled(40)

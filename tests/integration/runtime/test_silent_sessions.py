@@ -48,7 +48,7 @@ async def frozen_in_three_statements(world: World) -> AsyncIterator[None]:
 async def test_who_follows_a_process_frozen_in_the_middle_of_statements_starts_reads_and_publishes(world: World):
     reports = [a_report(n) for n in range(200)]
     async with frozen_in_three_statements(world):
-        world.start()
+        world.start(without="patience with frozen processes")
         await world.produce([a_record(one) for one in reports[100:]])
         await world.settled(200)
         assert await world.findings(reports) == []
@@ -58,9 +58,9 @@ async def test_who_follows_a_process_frozen_in_the_middle_of_statements_starts_r
 
 async def test_control_without_the_ending_of_silent_sessions_it_waits(world: World):
     async with frozen_in_three_statements(world):
-        world.start(without="ending of silent sessions")
+        world.start(without="patience with frozen processes,ending of silent sessions")
         await world.produce([a_record(a_report(n)) for n in range(100, 200)])
-        await asyncio.sleep(30)
+        await asyncio.sleep(12)
         [silent] = await world.sql(SILENT)
         [waits] = await world.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         assert (silent["count"], waits["count"] > 0) == (3, True)
