@@ -36,7 +36,7 @@ from tests.stories.handing.group import Logs
 from tests.stories.handing.process import STEPS, Process, Stop, end_sessions, without_waiting
 from tests.stories.servers import postgres_of_its_own
 from tests.stories.telling import Step, step_of
-from tests.unit.dedup.timeline import RULES, a_report
+from tests.unit.dedup.timeline import RULES, a_report, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -368,14 +368,14 @@ class HandedOver(Hotline):
                 wanted = self.twin.states[area]
                 trees = {} if wanted.tree is None else {area: wanted.tree}
                 stored = await load_areas(connection, [area], trees, wanted.rules)
-                alike(stored[area].snapshot(), wanted.snapshot(), "what is stored")
+                alike(snapshot(stored[area]), snapshot(wanted), "what is stored")
             rows = await connection.fetch("SELECT topic, partition, epoch FROM consumer_partition")
         epochs = {(row["topic"], row["partition"]): row["epoch"] for row in rows}
         for process in self.alive:
             owned = {at[1] for at, epoch in process.claims.items() if epochs[at] == epoch and at[0] == _EVERY[0].topic}
             for (partition, area), state in process.handler.in_memory.items():
                 if partition in owned:
-                    alike(state.snapshot(), self.twin.states[area].snapshot(), "what is in memory")
+                    alike(snapshot(state), snapshot(self.twin.states[area]), "what is in memory")
 
     def _is_kept(self, batch: Batch) -> None:
         again = [one for one in batch.messages if one.message_id in self.twin.seen]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from inspect import isdatadescriptor
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from services.contracts.values import DeviceRef
@@ -323,44 +323,6 @@ class AreaState:
     def seen_from(self, reported_at: datetime) -> datetime:
         """Return the time of the latest report, if ``reported_at`` had come too."""
         return reported_at if self.latest is None else max(self.latest, reported_at)
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return everything that decides, in a form that two equal states share."""
-        for incident in self.incidents.values():
-            _ = incident.standing  # counted now, so that equal incidents are equal
-        return {
-            "area": self.area,
-            "latest": self.latest,
-            "lag": self.lag,
-            "next_seq": self.next_seq,
-            "incidents": {key: self.incidents[key] for key in sorted(self.incidents)},
-            "order_of_reports": {key: list(self.incidents[key].reports) for key in sorted(self.incidents)},
-            "members": dict(sorted(self.members.items())),
-            "by_device": dict(sorted(self.by_device.items())),
-            "by_premises": dict(sorted(self.by_premises.items())),
-            "singles_at": {
-                device: sorted(one.incident_id for one in found.values())
-                for device, found in sorted(self.singles_at.items())
-                if found
-            },
-            "below": {
-                device: sorted(one.incident_id for one in found.values())
-                for device, found in sorted(self.below.items())
-                if found
-            },
-            "learned": self.learned,
-            "pace": self.pace,
-            "restored": dict(sorted(self.restored.items())),
-            "restored_premises": dict(sorted(self.restored_premises.items())),
-            "waiting": dict(sorted(self.waiting.items())),
-            "commands": dict(sorted(self.commands.items())),
-            "set_aside": {key: one.merged_into for key, one in sorted(self.set_aside.items())},
-            "planned": dict(sorted(self.planned.known.items())),
-            "covered": dict(sorted(self.covered.items())),
-            "answered": {key: dict(sorted(found.items())) for key, found in sorted(self.answered.items()) if found},
-            "telemetry": dict(sorted(self.telemetry.known.items())),
-            "elsewhere": dict(sorted(self.elsewhere.items())),
-        }
 
 
 FIELDS: Final = tuple(name for name, slot in vars(AreaState).items() if isdatadescriptor(slot))

@@ -29,7 +29,7 @@ from services.runtime.positions import Claim, claim, totals
 from tests.integration.dedup.test_live_swap import written
 from tests.integration.dedup.twin import Twin
 from tests.unit.dedup.test_network_changes import AWAY, HOME
-from tests.unit.dedup.timeline import minute
+from tests.unit.dedup.timeline import minute, snapshot
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -156,9 +156,9 @@ class Processes:
         async with self.pool.acquire() as connection:
             stored = await load_areas(connection, areas, self.twin.trees, self.ground.rules)
         for area in areas:
-            alike(stored[area].snapshot(), self.twin.states[area].snapshot(), "what is stored")
+            alike(snapshot(stored[area]), snapshot(self.twin.states[area]), "what is stored")
         for (_, area), state in process.handler._cache.items():
-            alike(state.snapshot(), self.twin.states[area].snapshot(), "what is in memory")
+            alike(snapshot(state), snapshot(self.twin.states[area]), "what is in memory")
 
     async def _published(self) -> list[Any]:
         """What was put in the outbox since."""

@@ -23,7 +23,7 @@ from services.runtime.http import make_app
 from services.runtime.outbox import Outbox, unpack_headers
 from services.runtime.positions import Claim, claim
 from services.runtime.watched import watched_file
-from tests.unit.dedup.timeline import minute
+from tests.unit.dedup.timeline import minute, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -117,4 +117,4 @@ def plain(state: AreaState) -> dict[str, Any]:
         incident.revision = 0
         if incident.order is not None:
             incident.order = incident.order.model_copy(update={"issued_at": minute(0)})
-    return state.snapshot()
+    return snapshot(state)

@@ -13,7 +13,7 @@ from services.contracts.values import Channel, IncidentState, Recipient
 from services.dedup.api import reports as reports_api
 from services.dedup.keys import DEVELOPMENT_KEYS
 from tests.integration.dedup.room import doors
-from tests.unit.dedup.timeline import a_report, minute
+from tests.unit.dedup.timeline import a_report, minute, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -238,14 +238,14 @@ async def test_a_storm_is_kept_with_its_figures_and_its_end_and_is_loaded_as_it_
 ) -> None:
     burst = [a_report(AREA, "A0TR00104", f"burst {n}", n / 4) for n in range(40)]
     await room.feed(burst, minute(10))
-    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+    assert snapshot((await room.loaded(AREA))[AREA]) == snapshot(room.cached(AREA))
     assert room.cached(AREA).pace.since is not None
     (known,) = (await door.get("/v1/storms", params={"area": AREA})).json()["storms"]
     assert (known["reports"], known["usual_per_hour"], known["goes_on"]) == (20, 1.0, False), "it was in July"
     assert minute(30).isoformat() < known["over_at"].replace("Z", "+00:00") < minute(120).isoformat()
     later = [a_report(AREA, "A0TR00104", "days later", 9000)]
     await room.feed(later, minute(9000))
-    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+    assert snapshot((await room.loaded(AREA))[AREA]) == snapshot(room.cached(AREA))
     (ended,) = (await door.get("/v1/storms")).json()["storms"]
     assert (ended["began_at"], ended["over_at"]) == (known["began_at"], known["over_at"]), "said later, over then"
     assert (await door.get("/v1/storms", params={"area": "elsewhere"})).json()["storms"] == []

@@ -30,7 +30,7 @@ from services.runtime import clock
 from services.runtime.positions import totals
 from tests.integration.dedup.room import doors
 from tests.integration.dedup.test_service import DESK, UNPUBLISHED, WAITING
-from tests.unit.dedup.timeline import NETWORKS, Timeline, a_report, minute
+from tests.unit.dedup.timeline import NETWORKS, Timeline, a_report, minute, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -520,7 +520,7 @@ async def test_a_plan_entered_late_is_accepted_and_that_is_undone_over_http(
         "what the release before would load, and could not"
     )
     loaded = (await room.loaded(AREA))[AREA]
-    assert loaded.snapshot() == room.cached(AREA).snapshot()
+    assert snapshot(loaded) == snapshot(room.cached(AREA))
     assert len(loaded.covered) == 2
     refused = await desk.post(f"{path}/accept-plan?wait=0", json={**said, "command_id": "a2"}, headers=ANY)
     assert (refused.status_code, planned in refused.text) == (409, True)
@@ -542,7 +542,7 @@ async def test_a_plan_entered_late_is_accepted_and_that_is_undone_over_http(
     assert [one["status"] for one in back["order"]] == ["issued", "cancelled", "issued"]
     total = (await desk.get("/figures/reliability", params=day)).json()["total"]
     assert total["customers_interrupted"] == back["customers_served"] > 0
-    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+    assert snapshot((await room.loaded(AREA))[AREA]) == snapshot(room.cached(AREA))
     async with room.pool.acquire() as connection:
         assert imbalance(await totals(connection)) == 0
 
@@ -567,7 +567,7 @@ async def test_a_plan_withdrawn_over_http_brings_back_what_it_answered(room: Roo
     acceptance = await room.pool.fetchrow("SELECT undoable_plan, undone_by FROM command WHERE action = 'accept_plan'")
     withdrawal = await room.pool.fetchval("SELECT command_id FROM command WHERE action = 'cancel_plan'")
     assert tuple(acceptance) == (False, withdrawal)
-    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+    assert snapshot((await room.loaded(AREA))[AREA]) == snapshot(room.cached(AREA))
 
 
 async def test_a_declined_plan_is_shown_no_more_until_that_is_undone(room: Room, desk: httpx.AsyncClient) -> None:
@@ -581,7 +581,7 @@ async def test_a_declined_plan_is_shown_no_more_until_that_is_undone(room: Room,
     assert (await desk.get(f"/incidents/{incident}")).json()["proposed_plan"] is None
     await room.ground.look_at_network(room.pool)
     assert PLAN_PROPOSED._value.get() == 0
-    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+    assert snapshot((await room.loaded(AREA))[AREA]) == snapshot(room.cached(AREA))
     undo = {"command_id": "u1", "reason": "it is not"}
     await desk.post(f"/commands/{given.json()['command_id']}/undo?wait=0", json=undo)
     await decide_what_was_accepted(room, 9)
@@ -646,8 +646,8 @@ async def test_what_is_loaded_is_what_was_in_memory_whatever_people_did(room: Ro
         story.state = room.cached(AREA) if n else AreaState(AREA, None, room.ground.rules)
         await room.feed([some_input(story, rng, n)], minute(n / 4))
         if n % 8 == 7:
-            loaded = (await room.loaded(AREA))[AREA].snapshot()
-            assert loaded == room.cached(AREA).snapshot(), f"after {n}"
+            loaded = snapshot((await room.loaded(AREA))[AREA])
+            assert loaded == snapshot(room.cached(AREA)), f"after {n}"
         done = await room.pool.fetchval("SELECT count(*) FROM command WHERE outcome = 'done'")
     assert done > 30
     accepted = await room.pool.fetchval(
@@ -788,4 +788,4 @@ async def test_work_that_was_over_long_ago_is_put_to_another_day_and_not_begun_a
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (409, "planned_id")
     await decide_what_was_accepted(room, 2_891)
     assert (await desk.get(gone)).json()["cancelled"]
-    assert (await room.loaded(AREA))[AREA].snapshot() == room.cached(AREA).snapshot()
+    assert snapshot((await room.loaded(AREA))[AREA]) == snapshot(room.cached(AREA))

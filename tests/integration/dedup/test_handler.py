@@ -43,7 +43,7 @@ from services.grid.switching import Switching
 from services.runtime.handling import Received
 from services.runtime.outbox import unpack_headers
 from services.runtime.positions import totals
-from tests.unit.dedup.timeline import NETWORKS, a_report, minute
+from tests.unit.dedup.timeline import NETWORKS, a_report, minute, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,7 +64,7 @@ TRANSFORMERS = [f"A0TR000{n}" for n in (23, 24, 25, 26, 27, 28, 30, 31, 32, 33, 
 
 
 def same(one: AreaState, other: AreaState) -> bool:
-    return one.snapshot() == other.snapshot()
+    return snapshot(one) == snapshot(other)
 
 
 def random_report(rng: random.Random, name: str, at: float) -> Message:
@@ -519,7 +519,7 @@ async def test_what_is_looked_at_again_is_kept_as_it_is_known_and_told_only_when
         await room.feed([fired], timer["due_at"])
         looks += 1
         loaded = await room.loaded(AREA)
-        assert loaded[AREA].snapshot() == room.cached(AREA).snapshot()
+        assert snapshot(loaded[AREA]) == snapshot(room.cached(AREA))
         if looks == 1:
             assert len(await room.published(INCIDENT_CHANGED.name)) == told, "a look that changes nothing tells nobody"
 
@@ -570,7 +570,7 @@ async def test_what_power_that_is_back_changed_is_in_the_stored_state(room: Room
         )
         await room.feed([back], minute(at))
         loaded = await room.loaded(AREA)
-        assert loaded[AREA].snapshot() == room.cached(AREA).snapshot()
+        assert snapshot(loaded[AREA]) == snapshot(room.cached(AREA))
 
     assert not room.cached(AREA).incidents
     assert room.cached(AREA).learned.dark > 0

@@ -12,7 +12,7 @@ from services.dedup.domain.planning import proposed_plan
 from services.dedup.store import views
 from tests.integration.dedup.room import plain
 from tests.unit.dedup import test_declined_plans, test_known_plans, test_planning, test_power_back_under_plans
-from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests, shipped_tree
+from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests, shipped_tree, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ async def test_what_is_loaded_after_every_message_decides_the_next_as_what_was_i
         for number, (message, now) in enumerate(timeline.inputs):
             await room.feed([message], now)
             loaded = (await room.loaded(AREA))[AREA]
-            assert loaded.snapshot() == room.cached(AREA).snapshot(), f"{name}: message {number} is stored otherwise"
+            assert snapshot(loaded) == snapshot(room.cached(AREA)), f"{name}: message {number} is stored otherwise"
             assert await shown(room, loaded) == proposed(loaded), f"{name}: after message {number} others are shown"
             room.handler.forget({(OUTAGE_INPUT.name, 0)})
         assert plain(loaded) == plain(timeline.state), f"{name}: another end"

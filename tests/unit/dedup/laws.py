@@ -11,7 +11,7 @@ from services.dedup.domain import AreaState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
-from tests.unit.dedup.timeline import Timeline, fold, rules_of_tests, shipped_tree
+from tests.unit.dedup.timeline import Timeline, fold, rules_of_tests, shipped_tree, snapshot
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -100,7 +100,7 @@ class Laws(RuleBasedStateMachine):
         again = fold(self.build, self.story.events)
         for key, incident in again.incidents.items():
             incident.revision = self.story.state.incidents[key].revision  # counted by the shell, not by events
-        assert again.snapshot() == self.story.state.snapshot()
+        assert snapshot(again) == snapshot(self.story.state)
 
     def teardown(self) -> None:
         """Replaying the messages gives the same events and the same state."""
@@ -108,4 +108,4 @@ class Laws(RuleBasedStateMachine):
         for message, now in self.story.inputs:
             again.take(message, now)
         assert again.events == self.story.events
-        assert again.state.snapshot() == self.story.state.snapshot()
+        assert snapshot(again.state) == snapshot(self.story.state)

@@ -15,7 +15,7 @@ from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.planning import proposed_plan
 from tests.unit.dedup.laws import TREE, Laws, numbers
 from tests.unit.dedup.test_commands import places
-from tests.unit.dedup.timeline import minute
+from tests.unit.dedup.timeline import minute, snapshot
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -348,7 +348,7 @@ class Desk(Laws):
         """The replay at the end never is built anew, and comes to the same."""
         known, again = self.story.state, self.story.under(TREE).state
         assert again is not known
-        assert again.snapshot() == known.snapshot()
+        assert snapshot(again) == snapshot(known)
 
 
 TestDesk = Desk.TestCase

@@ -17,6 +17,7 @@ from services.dedup.domain import events as e
 from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.indexing import on_other_ground
 from tests.unit.dedup.timeline import minute as clock_at
+from tests.unit.dedup.timeline import snapshot
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -354,13 +355,13 @@ def test_a_refusal_names_the_field_and_the_reason_and_changes_nothing(
     def meant(value: Any) -> Any:
         return tuple(names.get(one, one) for one in value) if isinstance(value, tuple) else names.get(value, value)
 
-    before = storm.state.snapshot()
+    before = snapshot(storm.state)
     storm.at(3).dispatcher(**{name: meant(value) for name, value in told.items()})
 
     ((wrong, reason),) = storm.refusals()
     assert wrong == field
     assert words in reason
-    assert storm.state.snapshot() == before
+    assert snapshot(storm.state) == before
 
 
 def test_an_incident_that_is_closed_takes_no_merge(storm: Timeline) -> None:
@@ -391,10 +392,10 @@ def test_undo_says_which_later_command_stands_in_the_way(storm: Timeline) -> Non
 def test_a_command_given_twice_counts_once(storm: Timeline) -> None:
     _, mine, _, other = two_outages(storm)
     merge = storm.at(2).dispatcher("merge", incident_id=other, target_id=mine)
-    before = storm.state.snapshot()
+    before = snapshot(storm.state)
     storm.dispatcher("merge", incident_id=other, target_id=mine, command_id=merge)
 
-    assert storm.state.snapshot() == before
+    assert snapshot(storm.state) == before
     assert not storm.refusals()
 
 

@@ -16,6 +16,7 @@ from services.dedup.domain import decide
 from services.dedup.domain import events as e
 from services.dedup.domain.indexing import install_all
 from tests.unit.dedup.laws import RULES, TREE, Laws, numbers
+from tests.unit.dedup.timeline import snapshot
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -80,9 +81,9 @@ class Core(Laws):
     def a_live_report_is_delivered_again(self, report: UUID) -> None:
         if report in self.story.state.members:
             message, now = next(one for one in self.story.inputs if one[0].message_id == report)
-            before = self.story.state.snapshot()
+            before = snapshot(self.story.state)
             assert decide(self.story.state, message, now) == []
-            assert self.story.state.snapshot() == before
+            assert snapshot(self.story.state) == before
 
     @rule(number=numbers, stage=st.sampled_from(ProgressStage), late=st.sampled_from([0, 0, 25, 100]))
     def a_crew_speaks(self, number: int, stage: ProgressStage, late: float) -> None:
@@ -174,7 +175,7 @@ class Core(Laws):
         assert {device: list(found) for device, found in again.below.items() if found} == {
             device: list(found) for device, found in known.below.items() if found
         }, "newest last, also after a restart"
-        assert again.snapshot() == known.snapshot()
+        assert snapshot(again) == snapshot(known)
 
 
 class HeldCore(Core):

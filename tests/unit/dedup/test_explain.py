@@ -10,7 +10,7 @@ from services.dedup.domain.events import ReportJoined
 from services.dedup.domain.explain import would_change
 from services.dedup.domain.what_if import calls_that_lift, copy_of, silence_that_moves
 from services.dedup.domain.words import sentence
-from tests.unit.dedup.timeline import minute
+from tests.unit.dedup.timeline import minute, snapshot
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,12 +25,12 @@ def said(storm: Timeline, report: UUID, at: float) -> str:
 def test_the_calls_that_are_said_to_lift_it_do_and_one_fewer_does_not(storm: Timeline) -> None:
     report = storm.at(0).report("A0TR00023")
     storm.at(40)
-    before = storm.state.snapshot()
+    before = snapshot(storm.state)
     found = calls_that_lift(storm.state, report, minute(40))
     assert found is not None
     assert f"{len(found.at)} more report" in said(storm, report, 40)
     assert f"would lift it to fuse {found.device}" in said(storm, report, 40)
-    assert storm.state.snapshot() == before, "trying it out changes nothing"
+    assert snapshot(storm.state) == before, "trying it out changes nothing"
     for n, device in enumerate(found.at, start=1):
         assert storm.incident_of(report).device.id == "A0TR00023"
         storm.at(40 + n / 4).report(device)
@@ -43,7 +43,7 @@ def test_what_is_tried_on_is_the_area_as_it_is(storm: Timeline) -> None:
     storm.at(6).report("A0TR00104")
     storm.at(9).report("A0TR00024", made=7)
     assert storm.state.lag > 0
-    assert copy_of(storm.state).snapshot() == storm.state.snapshot()
+    assert snapshot(copy_of(storm.state)) == snapshot(storm.state)
 
 
 def test_trying_it_out_under_planned_work_changes_nothing(storm: Timeline) -> None:

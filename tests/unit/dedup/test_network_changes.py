@@ -17,7 +17,7 @@ from services.grid.device import DeviceRow
 from services.grid.network_file import read_customers, read_devices
 from services.grid.switching import Switching, switched
 from services.grid.tree import Tree
-from tests.unit.dedup.timeline import NETWORKS, Timeline, minute, rules_of_tests
+from tests.unit.dedup.timeline import NETWORKS, Timeline, minute, rules_of_tests, snapshot
 
 if TYPE_CHECKING:
     from services.contracts.values import ProgressStage
@@ -373,6 +373,6 @@ def test_an_outage_whose_device_is_gone_says_so_stands_for_its_callers_and_propo
 def test_the_same_word_of_the_network_changes_nothing(here: Timeline, there: Timeline) -> None:
     a_fuse_moves_to_the_other_substation(here, there)
     (incident,) = here.state.incidents
-    before = here.state.snapshot()
+    before = snapshot(here.state)
     assert here.at(11).network_told(incident, "A0FU00016", HOME, AWAY) == []
-    assert here.state.snapshot() == before
+    assert snapshot(here.state) == before

@@ -17,7 +17,7 @@ from services.grid.network_file import read_devices
 from services.grid.tree import Tree
 from tests.unit.dedup.laws import AREA, RULES, TREE, numbers
 from tests.unit.dedup.test_command_laws import DEVICES, Desk
-from tests.unit.dedup.timeline import NETWORKS, Timeline
+from tests.unit.dedup.timeline import NETWORKS, Timeline, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -123,13 +123,13 @@ class Switched(Desk):
     @invariant()
     def explaining_finds_words_and_changes_nothing(self) -> None:
         state = self.story.state
-        before = state.snapshot()
+        before = snapshot(state)
         for report in list(state.members)[:2]:
             home = state.incidents[state.members[report]]
             known = home.reports[report]
             assert considered(state, known.device, known.made_at, home.incident_id)
             assert would_change(state, report, "", self.story.moment)
-        assert state.snapshot() == before
+        assert snapshot(state) == before
 
     @invariant()
     def folding_the_events_gives_the_state(self) -> None:
@@ -141,12 +141,12 @@ class Switched(Desk):
                 evolve(again, event)
         for key, incident in again.incidents.items():
             incident.revision = self.story.state.incidents[key].revision
-        assert again.snapshot() == self.story.state.snapshot()
+        assert snapshot(again) == snapshot(self.story.state)
 
     @invariant()
     def built_anew_it_is_what_it_was_and_the_story_goes_on_with_that(self) -> None:
-        before = self.story.state.snapshot()
-        assert self.story.under(self.tree).state.snapshot() == before
+        before = snapshot(self.story.state)
+        assert snapshot(self.story.under(self.tree).state) == before
 
     def teardown(self) -> None:
         """Replaying the messages gives the same events."""

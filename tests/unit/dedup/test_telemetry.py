@@ -17,7 +17,7 @@ from services.dedup.domain import events as e
 from services.dedup.domain.telemetry import Telemetry
 from services.grid.network_file import read_devices
 from services.grid.tree import Tree
-from tests.unit.dedup.timeline import NETWORKS, Timeline, minute
+from tests.unit.dedup.timeline import NETWORKS, Timeline, minute, snapshot
 
 if TYPE_CHECKING:
     from services.dedup.domain.rules import Rules
@@ -161,10 +161,10 @@ def test_a_meter_that_loses_its_supply_again_takes_back_that_it_is_over(storm: T
 def test_late_and_repeated_readings_change_nothing(storm: Timeline) -> None:
     storm.at(0).reading("last_gasp", "A0TR00023", "A1", made=0)
     storm.at(30).reading("power_up", "A0TR00023", "A1", made=30)
-    before = storm.state.snapshot()
+    before = snapshot(storm.state)
     assert storm.at(31).reading("last_gasp", "A0TR00023", "A1", made=0) == []
     assert storm.at(31).reading("power_up", "A0TR00023", "A1", made=30) == []
-    assert storm.state.snapshot() == before
+    assert snapshot(storm.state) == before
 
 
 readings = st.lists(

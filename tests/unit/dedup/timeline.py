@@ -332,3 +332,42 @@ def an_estate() -> Tree:
     rows += [DeviceRow(f"F{n}", "B", "fuse", False, 31.0, 118.0) for n in (1, 2, 3)]
     rows += [DeviceRow(f"T{n}", f"F{n}", "transformer", False, 31.0, 118.0) for n in (1, 2, 3)]
     return Tree(rows, {"T1": 60, "T2": 60, "T3": 60})
+
+
+def snapshot(state: AreaState) -> dict[str, Any]:
+    """Return everything that decides, in a form that two equal states share."""
+    for incident in state.incidents.values():
+        _ = incident.standing  # counted now, so that equal incidents are equal
+    return {
+        "area": state.area,
+        "latest": state.latest,
+        "lag": state.lag,
+        "next_seq": state.next_seq,
+        "incidents": {key: state.incidents[key] for key in sorted(state.incidents)},
+        "order_of_reports": {key: list(state.incidents[key].reports) for key in sorted(state.incidents)},
+        "members": dict(sorted(state.members.items())),
+        "by_device": dict(sorted(state.by_device.items())),
+        "by_premises": dict(sorted(state.by_premises.items())),
+        "singles_at": {
+            device: sorted(one.incident_id for one in found.values())
+            for device, found in sorted(state.singles_at.items())
+            if found
+        },
+        "below": {
+            device: sorted(one.incident_id for one in found.values())
+            for device, found in sorted(state.below.items())
+            if found
+        },
+        "learned": state.learned,
+        "pace": state.pace,
+        "restored": dict(sorted(state.restored.items())),
+        "restored_premises": dict(sorted(state.restored_premises.items())),
+        "waiting": dict(sorted(state.waiting.items())),
+        "commands": dict(sorted(state.commands.items())),
+        "set_aside": {key: one.merged_into for key, one in sorted(state.set_aside.items())},
+        "planned": dict(sorted(state.planned.known.items())),
+        "covered": dict(sorted(state.covered.items())),
+        "answered": {key: dict(sorted(found.items())) for key, found in sorted(state.answered.items()) if found},
+        "telemetry": dict(sorted(state.telemetry.known.items())),
+        "elsewhere": dict(sorted(state.elsewhere.items())),
+    }
