@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.grid.address import Address
-    from services.grid.evidence import PlaceEvidence, PlaceRules, Question
+    from services.grid.evidence import PlaceEvidence, Question
     from services.grid.found import House, Search
     from services.grid.lately import Lately
     from services.grid.network_file import CustomerRow
@@ -111,7 +111,6 @@ class CustomerBook:
     def resolve(
         self,
         evidence: PlaceEvidence,
-        rules: PlaceRules = DEFAULT_RULES,
         *,
         lately: Lately | None = None,
         at: datetime | None = None,
@@ -120,17 +119,16 @@ class CustomerBook:
 
         Args:
             evidence: What it says.
-            rules: Thresholds.
             lately: What was reported before: it helps to tell between places that the evidence leaves open. The
                 report is counted there for those to come.
             at: When it arrived, where ``lately`` is given.
         """
-        question = ask(evidence, rules)
+        question = ask(evidence)
         named = self.named(question)
-        around = self.around(search(question, named, rules), rules)
+        around = self.around(search(question, named, DEFAULT_RULES))
         if lately is None or at is None:
-            return decide(question, named, around, rules)
-        weighed = weigh(question, named, around, rules)
+            return decide(question, named, around)
+        weighed = weigh(question, named, around)
         if weighed.sure is not None:
             lately.note(self._chain(weighed.sure), at)
         return lately.place(weighed, self._chain, at)
@@ -198,9 +196,9 @@ class CustomerBook:
         for device in sorted(found)[:MOST_DEVICES]:
             yield spot_in(self._tree, device)
 
-    def around(self, wanted: Search, rules: PlaceRules = DEFAULT_RULES) -> Around:
+    def around(self, wanted: Search) -> Around:
         """Return what a search finds, as far as ``coverage_m``."""
-        points = () if wanted.point is None else tuple(self._near(wanted.point, rules))
+        points = () if wanted.point is None else tuple(self._near(wanted.point))
         meant = () if wanted.slipped is None else self._slips(wanted.slipped)
         if wanted.address is None:
             return Around(points, slips=meant)
@@ -248,14 +246,14 @@ class CustomerBook:
             voltage_kv=row.voltage_kv,
         )
 
-    def _near(self, point: Point, rules: PlaceRules) -> Iterator[Spot]:
+    def _near(self, point: Point) -> Iterator[Spot]:
         """Yield the nearest service points, in ever more squares around the position until no other one can matter."""
         if abs(point.lat) > _NORTHMOST:
             return
         x, y = point.lon, mercator(point.lat)
         corner = round(x / _CELL), round(y / _CELL)  # of four squares, one of which it is in
         beside = max(abs(x / _CELL - corner[0]), abs(y / _CELL - corner[1]))
-        coverage = rules.coverage_m / (_DEGREE_M * math.cos(math.radians(point.lat)))
+        coverage = DEFAULT_RULES.coverage_m / (_DEGREE_M * math.cos(math.radians(point.lat)))
         best: list[tuple[float, tuple[float, float, str]]] = []
         searched, ring = 0.0, 0
         while searched < coverage and not (len(best) == MOST_POINTS and best[-1][0] <= searched):

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from services.grid.address import Address
-    from services.grid.evidence import PlaceEvidence, PlaceRules, Question
+    from services.grid.evidence import PlaceEvidence, Question
     from services.grid.place import ResolvedPlace, Weighed
     from services.runtime.postgres import Connection
 
@@ -53,18 +53,14 @@ MOST_ALIKE: Final = 128
 """Addresses of one batch whose streets are looked for: who sends many that nobody has is not paid for by everybody."""
 
 
-async def resolve_places(
-    connection: Connection, evidence: Sequence[PlaceEvidence], rules: PlaceRules = DEFAULT_RULES
-) -> list[ResolvedPlace]:
+async def resolve_places(connection: Connection, evidence: Sequence[PlaceEvidence]) -> list[ResolvedPlace]:
     """Return the place of each report by its evidence alone, in order, by at most four queries."""
-    return [decide(*one, rules) for one in await _found(connection, evidence, rules)]
+    return [decide(*one) for one in await _found(connection, evidence)]
 
 
-async def weigh_places(
-    connection: Connection, evidence: Sequence[PlaceEvidence], rules: PlaceRules = DEFAULT_RULES
-) -> list[Weighed]:
+async def weigh_places(connection: Connection, evidence: Sequence[PlaceEvidence]) -> list[Weighed]:
     """Return each report weighed by its evidence alone, in order, by at most four queries."""
-    return [weigh(*one, rules) for one in await _found(connection, evidence, rules)]
+    return [weigh(*one) for one in await _found(connection, evidence)]
 
 
 async def chains_of(connection: Connection, weighed: Iterable[Weighed]) -> dict[str, Chain]:
@@ -76,12 +72,10 @@ async def chains_of(connection: Connection, weighed: Iterable[Weighed]) -> dict[
     return {device: Chain(tuple(chain), tuple(customers)) for device, chain, customers in found}
 
 
-async def _found(
-    connection: Connection, evidence: Sequence[PlaceEvidence], rules: PlaceRules
-) -> list[tuple[Question, Named, Around]]:
-    questions = [ask(one, rules) for one in evidence]
+async def _found(connection: Connection, evidence: Sequence[PlaceEvidence]) -> list[tuple[Question, Named, Around]]:
+    questions = [ask(one) for one in evidence]
     named = await _named(connection, questions)
-    wants = [search(question, one, rules) for question, one in zip(questions, named, strict=True)]
+    wants = [search(question, one, DEFAULT_RULES) for question, one in zip(questions, named, strict=True)]
     around = await _around(connection, wants)
     return list(zip(questions, named, around, strict=True))
 
