@@ -30,7 +30,7 @@ _LONGEST: Final = 40
 def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None:
     """Open them: they take something while there is a form."""
     anybody = Anybody(lambda: sources().form)
-    door = JsonDoor(front, Channel.WEB, anybody, web.accept, recent=front.recent, anonymous=True)
+    door = JsonDoor(front, Channel.WEB, anybody, web.accept, recent=True, anonymous=True)
     add_reports(router, door, "form", "A report from the report form", web.WebReport)
 
     @router.get("/form/status", **_STATUS)

@@ -18,17 +18,15 @@ from services.intake.doors.front import accepted_answer
 from services.runtime import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from pydantic import BaseModel
 
-    from services.contracts.messages import ContactReceived
     from services.contracts.values import Channel
     from services.intake.channels.payload import Payload
     from services.intake.doors.front import Front
     from services.intake.peer import Peer
-    from services.intake.recent import RecentKeys
 
 JSON: Final = frozenset({"application/json"})
 S = TypeVar("S", bound=Source)
@@ -75,9 +73,9 @@ class JsonDoor(Generic[S]):
     credentials: Knowing[S]
     accept: Callable[[S, bytes, str | None, datetime], Accepted | NotAContact]
     kinds: frozenset[str] = JSON
-    begin: Callable[[ContactReceived], Awaitable[Mapping[str, str]] | None] | None = None
-    """What to add to the answer. It begins before the contact is kept, so that neither waits for the other."""
-    recent: RecentKeys | None = None
+    announces: bool = False
+    """Whether the answer says what a caller can be told, found out while the contact is kept: neither waits."""
+    recent: bool = False
     """Where an id in use for another body is told at once, whether the header or the body carries it."""
     anonymous: bool = False
     """Whether it asks for no credential."""
@@ -98,13 +96,13 @@ class JsonDoor(Generic[S]):
             if isinstance(accepted, NotAContact):
                 visit.nothing_to_keep()
                 return Response(status_code=204)
-            more = self.begin(accepted.contact) if self.begin else None
-            if self.recent is None:
-                await visit.keep(accepted.contact, anonymous=self.anonymous)
-            else:
+            more = self.front.announce(accepted.contact) if self.announces else None
+            if self.recent:
                 same, alone = contact_fingerprint(accepted.contact), "idempotency-key" in visit.headers
-                with self.recent.using(accepted.contact.contact_id, same, alone=alone):
+                with self.front.recent.using(accepted.contact.contact_id, same, alone=alone):
                     await visit.keep(accepted.contact, anonymous=self.anonymous)
+            else:
+                await visit.keep(accepted.contact, anonymous=self.anonymous)
         return accepted_answer(accepted, await more if more else {})
 
 

@@ -32,7 +32,7 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
     keys = Credentials(lambda: sources().phone)
 
     def door(accept: Any, kinds: frozenset[str] = JSON) -> Any:
-        return JsonDoor(front, Channel.PHONE, keys, accept, kinds, front.announce).take
+        return JsonDoor(front, Channel.PHONE, keys, accept, kinds, announces=True).take
 
     event = json_door("phone", "One event of a call", phone.PhoneEvent, answer=AnnouncedAnswer)
     router.add_api_route("/phone/events", door(phone.accept), name="phone_event", methods=["POST"], **event)

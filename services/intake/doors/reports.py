@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None:
     """Open them."""
-    site = JsonDoor(front, Channel.WEB, Credentials(lambda: sources().web), web.accept, recent=front.recent)
+    site = JsonDoor(front, Channel.WEB, Credentials(lambda: sources().web), web.accept, recent=True)
     add_reports(router, site, "web", "A report from the web site", web.WebReport)
-    mobile = JsonDoor(front, Channel.APP, Credentials(lambda: sources().app), app.accept, recent=front.recent)
+    mobile = JsonDoor(front, Channel.APP, Credentials(lambda: sources().app), app.accept, recent=True)
     add_reports(router, mobile, "app", "A report from the mobile app", app.AppReport)
 
 
