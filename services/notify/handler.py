@@ -105,7 +105,8 @@ class NotifyHandler:
         await save_links(tx, heard)
         joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in said]
         present = [one.recipient for one in heard if one.heard in _PRESENT]
-        await store.lock_customers(tx, [one for one in joined + answered + present if one is not None], news.announced)
+        known = [one for one in joined + answered + present if one is not None]
+        await store.lock_customers(tx, known, news.announced, [report for _, report in news.left])
         await note_contacts(tx, _contacts(news, settled, heard, now))
         await store.save_reports(tx, news.reporters.values(), settled)
         if changes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from services.contracts.values import Channel, IncidentState, Recipient
 from services.notify.domain.decide import Book
 from services.notify.domain.incident import Standing, Subscription
-from services.notify.domain.notice import Notice, Reporter, Stage, Told, Turn, Unsaid, link_id, recipient_id
+from services.notify.domain.notice import Notice, Reach, Reporter, Told, Turn, Unsaid, link_id, recipient_id
 from services.notify.domain.planned import Promise, Promises, Spoken
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ WHERE recipient_id IN (
     SELECT unnest($1::uuid[])
     UNION
     SELECT r.recipient_id FROM subscription s JOIN report r USING (report_id) WHERE s.incident_id = ANY($2::uuid[])
+    UNION
+    SELECT recipient_id FROM report WHERE report_id = ANY($3::uuid[])
 )
 ORDER BY recipient_id FOR NO KEY UPDATE OF recipient
 """
@@ -62,7 +64,11 @@ WITH concerned AS (
     SELECT report_id FROM subscription WHERE incident_id = ANY($2::uuid[])
     UNION
     SELECT s.report_id FROM report r JOIN subscription s USING (report_id)
-    WHERE r.recipient_id = ANY($3::uuid[]) AND s.incident_id = ANY($4::uuid[])
+    WHERE s.incident_id = ANY($4::uuid[]) AND r.recipient_id IN (
+        SELECT unnest($3::uuid[])
+        UNION
+        SELECT recipient_id FROM report WHERE report_id = ANY($1::uuid[])
+    )
 )
 SELECT s.incident_id, s.report_id, s.joined_revision, s.left_revision, s.joined_at,
        r.ticket_id, r.ticket_ref, r.language, r.turn, p.recipient_id, p.channel, p.address, p.account
@@ -78,8 +84,10 @@ _TOLD: Final = """
 SELECT n.recipient_id, n.incident_id, n.report_id, n.stage, n.revision,
        CASE WHEN n.sent_at >= n.etr AND coalesce(n.doubted_at >= n.etr, true)
                  OR n.sent_at IS NULL AND n.doubted_at >= n.etr THEN NULL ELSE n.etr END AS etr,
-       n.state IN ('pending', 'superseded') AS unsent, n.state = 'pending' AND n.doubted_at IS NOT NULL AS doubted,
-       n.state = 'pending' AND n.held_until IS NULL AS leaving
+       CASE WHEN n.state NOT IN ('pending', 'superseded') THEN 'out'
+            WHEN n.doubted_at IS NOT NULL THEN 'doubted'
+            WHEN n.state = 'pending' AND n.held_until IS NULL THEN 'leaving'
+            ELSE 'kept' END AS reach
 FROM notice n
 WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
   AND NOT (n.state = 'failed' AND n.reason IN ('etr_past', 'unlinked'))
@@ -212,8 +220,10 @@ async def load_standings(tx: Connection, incidents: Collection[UUID]) -> dict[UU
     return {row["incident_id"]: standing_of(row) for row in rows}
 
 
-async def lock_customers(tx: Connection, recipients: Iterable[Recipient], announced: Collection[UUID]) -> None:
-    """Remember these recipients, and lock them and every subscriber of the announced incidents until the commit."""
+async def lock_customers(
+    tx: Connection, recipients: Iterable[Recipient], announced: Collection[UUID], left: Iterable[UUID] = ()
+) -> None:
+    """Remember these recipients; lock them, whose reports left and who is in an announced incident until the commit."""
     by_id = {recipient_id(one): one for one in recipients}
     if by_id:
         await tx.execute(
@@ -224,7 +234,7 @@ async def lock_customers(tx: Connection, recipients: Iterable[Recipient], announ
             [one.account for one in by_id.values()],
             [link_id(one) for one in by_id.values()],
         )
-    await tx.fetch(_LOCK_RECIPIENTS, list(by_id), list(announced))
+    await tx.fetch(_LOCK_RECIPIENTS, list(by_id), list(announced), list(left))
 
 
 async def load_book(tx: Connection, news: News) -> Book:
@@ -258,9 +268,8 @@ async def _load_book(
     incidents = standings.keys() | {incident for incident, _ in subscriptions}
     told: dict[UUID, list[Told]] = {}
     for row in await tx.fetch(_TOLD, list(incidents), list(everyone)):
-        stage = Stage(row["stage"])
-        waits = row["unsent"], row["doubted"], row["leaving"]
-        made = Told(row["incident_id"], row["report_id"], stage, row["revision"], row["etr"], *waits)
+        reach = Reach(row["reach"])
+        made = Told(row["incident_id"], row["report_id"], row["stage"], row["revision"], row["etr"], reach)
         told.setdefault(row["recipient_id"], []).append(made)
     return Book(reporters, subscriptions, told)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from services.contracts.values import IncidentState
@@ -20,6 +21,7 @@ from services.notify.domain.notice import (
     Held,
     Notice,
     Quiet,
+    Reach,
     Reporter,
     Stage,
     Tell,
@@ -30,11 +32,13 @@ from services.notify.domain.notice import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
     from uuid import UUID
 
     from services.notify.domain.incident import News
+
+    _Compare = Callable[[Told | None], Tell | Quiet]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,8 @@ class Book:
 
     Attributes:
         reporters: Of every subscription here, where the report was ever seen.
-        subscriptions: Of the announced incidents, all; of the others, those of the reports in the batch and of their
-            customers. Of each of these reports, those in other incidents too.
+        subscriptions: Of the announced incidents, all; of the others, those of the reports in the batch, joined or
+            left, and of their customers. Of each of these reports, those in other incidents too.
         told: Per recipient, the notices made of those incidents, oldest first.
     """
 
@@ -113,14 +117,14 @@ def needs_notice(
     if standing.state is IncidentState.CANCELLED:
         return Quiet.INCIDENT_CANCELLED
     if standing.state is IncidentState.RESTORED:
-        if told is not None and told.stage is Stage.RESTORED:
+        if told is not None and told.stage == Stage.RESTORED:
             return Quiet.ALREADY_TOLD
         return Tell(Stage.RESTORED, max(standing.state_since, last), Template.RESTORED)
     etr = standing.etr if standing.etr is not None and standing.etr > now else None
     if told is None:
         knew = standing.known_since is not None and standing.known_since <= first
         return _first_word(standing, etr, last, knew=knew)
-    if told.stage is Stage.RESTORED:  # it did not hold, or their report went to an outage that goes on
+    if told.stage == Stage.RESTORED:  # it did not hold, or their report went to an outage that goes on
         return _first_word(standing, etr, last, knew=True)
     if etr is None and standing.etr is not None and passed is not None:
         return _has_passed(standing, last, told, now - passed)
@@ -167,9 +171,9 @@ def _has_passed(standing: Standing, joined: int, told: Told, until: datetime) ->
     """
     if told.etr is None:
         return Quiet.ALREADY_TOLD
-    if told.unsent and not told.doubted:
-        return Quiet.ETR_NOT_PASSED if told.leaving else Quiet.ALREADY_TOLD
-    if told.etr > until:
+    if told.reach is Reach.KEPT:
+        return Quiet.ALREADY_TOLD
+    if told.reach is Reach.LEAVING or told.etr > until:
         return Quiet.ETR_NOT_PASSED
     # They may have been told it as news of a later revision; those of another incident count something else.
     at_least = told.revision if told.incident_id == standing.incident_id else 0
@@ -184,7 +188,7 @@ def decide(
     calm: Calm,
     now: datetime,
     passed: timedelta | None = None,
-    as_of_change: bool = True,
+    afresh: bool = False,
 ) -> Decision:
     """Decide what to tell whom after a batch.
 
@@ -198,7 +202,7 @@ def decide(
         calm: What is worth telling again.
         now: The instant of the batch.
         passed: Where estimates that have passed are looked at: who was told one this long ago hears of it.
-        as_of_change: Whether an estimate is judged as of the change; what was held over night is judged as of ``now``.
+        afresh: Whether what waits, as it was held over night, is given up: all is decided again, as of ``now``.
     """
     decision = Decision(quiet=Counter(news.quiet))
     reporters = {**book.reporters, **news.reporters}
@@ -214,46 +218,46 @@ def decide(
     for incident, report in news.joined:
         joined_reports[incident].add(report)
     told = {who: list(made) for who, made in book.told.items()}
+    parted = {(incident, reporters[report].recipient_id) for incident, report in news.left if report in reporters}
     for incident in sorted(news.standings):
         joined = joined_reports[incident]
         customers = _customers(by_incident[incident], reporters, joined, decision)
         for who, theirs in sorted(customers.items()):
             new = sum(one.report_id in joined for one in theirs)
-            if not new and incident not in news.announced:
+            if not new and incident not in news.announced and (incident, who) not in parted:
                 continue
             decision.quiet[Quiet.SAME_CUSTOMER] += max(0, new - 1)
             ways = [one for mine in theirs for one in been_in[mine.report_id]]
             said = [one for one in told.get(who, ()) if any(_was_of(one, way) for way in ways)]
-            verdict = _tell(
-                news.standings[incident],
-                sorted(theirs, key=_by_joining),
-                reporters,
-                said,
-                about={one.incident_id for one in ways},
-                etr_moved_by=calm.of(news.standings[incident]),
-                now=min(now, news.standings[incident].changed_at) if as_of_change else now,
+            standing = news.standings[incident]
+            compare = partial(
+                needs_notice,
+                standing,
+                joined=(theirs[0].joined_revision, theirs[-1].joined_revision),
+                etr_moved_by=calm.of(standing),
+                now=now if afresh else min(now, standing.changed_at),
                 passed=passed,
             )
+            verdict = (_compare_afresh if afresh else _compare)(standing, said, compare)
             if isinstance(verdict, Quiet):
                 decision.quiet[verdict] += 1
                 if _waits_in_vain(verdict, said):
                     decision.unsaid.append(Unsaid(who, said[-1].incident_id, incident))
-            else:
-                decision.notices.append(verdict)
-                if verdict.restored_at is not None:
-                    decision.held[_held(said, verdict.restored_at)] += 1
-                told.setdefault(who, []).append(
-                    Told(incident, verdict.report_id, verdict.stage, verdict.revision, verdict.etr)
-                )
+                continue
+            decision.notices.append(_address(verdict, standing, theirs, reporters, {one.incident_id for one in ways}))
+            if standing.restored_at is not None:
+                decision.held[_held(said, standing.restored_at)] += 1
+            mine = theirs[0].report_id
+            told.setdefault(who, []).append(Told(incident, mine, verdict.stage, verdict.revision, verdict.etr))
     return decision
 
 
 def _held(said: Sequence[Told], restored_at: datetime) -> Held:
     """Tell whether the last time that a customer was told, of an outage that has gone on since, held."""
     for one in reversed(said):
-        if one.stage is Stage.RESTORED:
+        if one.stage == Stage.RESTORED:
             break
-        if one.etr is not None and not one.unsent:
+        if one.etr is not None and one.reach is Reach.OUT:
             return Held.HELD if restored_at <= one.etr else Held.MISSED
     return Held.NONE
 
@@ -264,9 +268,9 @@ def _customers(
     joined: Collection[UUID],
     decision: Decision,
 ) -> dict[UUID, list[Subscription]]:
-    """Group an incident's subscriptions by customer; leave out those who cannot be told."""
+    """Group an incident's subscriptions by customer, the first to join first; leave out those who cannot be told."""
     customers: defaultdict[UUID, list[Subscription]] = defaultdict(list)
-    for one in subscriptions:
+    for one in sorted(subscriptions, key=_by_joining):
         who = reporters[one.report_id].recipient_id
         if who is not None:
             customers[who].append(one)
@@ -319,35 +323,55 @@ def _homes(subscriptions: Iterable[Subscription]) -> dict[UUID, datetime]:
     return homes
 
 
-def _tell(
+def _compare(standing: Standing, told: Sequence[Told], compare: _Compare) -> Tell | Quiet:
+    """Compare what is true with all that was made, which goes out unless something newer takes its place."""
+    verdict = compare(told[-1] if told else None)
+    if isinstance(verdict, Quiet) and _waits_in_vain(verdict, told):
+        heard = [one for one in told if one.reach is Reach.OUT]
+        first = compare(heard[-1] if heard else None)
+        # Under a revision of its own: the same word may have been made before, and not been sent either.
+        verdict = replace(first, revision=standing.revision) if isinstance(first, Tell) else verdict
+    return _unless_made(verdict, standing, told)
+
+
+def _compare_afresh(standing: Standing, told: Sequence[Told], compare: _Compare) -> Tell | Quiet:
+    """Compare what is true with what has left us.
+
+    A word that they may have been told all the same makes no other needless. Where it holds no more, they hear that as
+    who was told it does; and nothing comes after it under an older revision.
+    """
+    out = [one for one in told if one.reach is Reach.OUT]
+    verdict = compare(out[-1] if out else None)
+    perhaps = next((one for one in reversed(told) if one.reach in {Reach.OUT, Reach.DOUBTED}), None)
+    if perhaps is not None and perhaps.reach is Reach.DOUBTED:
+        if_told = compare(perhaps)
+        if isinstance(if_told, Tell):
+            verdict = if_told
+        elif isinstance(verdict, Tell) and perhaps.incident_id == standing.incident_id:
+            verdict = replace(verdict, revision=max(verdict.revision, perhaps.revision))
+    return _unless_made(verdict, standing, out)
+
+
+def _unless_made(verdict: Tell | Quiet, standing: Standing, told: Iterable[Told]) -> Tell | Quiet:
+    """Return a word that was not made before."""
+    made = {(one.incident_id, one.stage, one.revision) for one in told}
+    if isinstance(verdict, Tell) and (standing.incident_id, verdict.stage, verdict.revision) in made:
+        return Quiet.ALREADY_TOLD
+    return verdict
+
+
+def _address(
+    tell: Tell,
     standing: Standing,
     theirs: Sequence[Subscription],
     reporters: Mapping[UUID, Reporter],
-    told: Sequence[Told],
-    *,
     about: Collection[UUID],
-    etr_moved_by: timedelta,
-    now: datetime,
-    passed: timedelta | None,
-) -> Notice | Quiet:
+) -> Notice:
     """Make the notice to one customer, whose reports in the incident are ``theirs``, the first to join first."""
-    joined = theirs[0].joined_revision, theirs[-1].joined_revision
-    last = told[-1] if told else None
-    tell = needs_notice(standing, last, joined=joined, etr_moved_by=etr_moved_by, now=now, passed=passed)
-    if isinstance(tell, Quiet) and _waits_in_vain(tell, told):
-        heard = [one for one in told if not one.unsent]
-        first = needs_notice(standing, heard[-1] if heard else None, joined=joined, etr_moved_by=etr_moved_by, now=now)
-        # Under a revision of its own: the same word may have been made before, and not been sent either.
-        tell = replace(first, revision=standing.revision) if isinstance(first, Tell) else tell
-    if isinstance(tell, Quiet):
-        return tell
-    incident = standing.incident_id
-    if any((one.incident_id, one.stage, one.revision) == (incident, tell.stage, tell.revision) for one in told):
-        return Quiet.ALREADY_TOLD
     return make_notice(
         reporters[theirs[0].report_id],
         tell,
-        incident_id=incident,
+        incident_id=standing.incident_id,
         language=reporters[theirs[-1].report_id].language,
         restored_at=standing.restored_at,
         caused_at=standing.changed_at,
@@ -360,7 +384,7 @@ def _waits_in_vain(verdict: Quiet, told: Sequence[Told]) -> bool:
     """Tell whether what waits to be sent is an estimate that does not hold, where no other takes its place."""
     last = told[-1] if told else None
     gone = verdict in {Quiet.ETR_WITHDRAWN, Quiet.ETR_PAST}
-    return gone and last is not None and last.unsent and last.etr is not None
+    return gone and last is not None and last.reach is not Reach.OUT and last.etr is not None
 
 
 def present(standing: Standing, *, joined_revision: int, now: datetime) -> Tell:

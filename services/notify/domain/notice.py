@@ -167,24 +167,33 @@ class Reporter:
         return (self.stored_as or recipient_id(self.recipient)) if self.recipient else None
 
 
+class Reach(StrEnum):
+    """How far a notice has come."""
+
+    OUT = "out"
+    """It has left us: it was sent, is on its way, or nobody knows what became of it."""
+    DOUBTED = "doubted"
+    """It waits, or a newer one took its place; an attempt before that may have been taken all the same."""
+    LEAVING = "leaving"
+    """It waits for who sends, and nothing holds it: soon it is known what became of it."""
+    KEPT = "kept"
+    """It waits for the end of the quiet hours, or a newer one took its place: nobody has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A notice already made.
 
     Attributes:
-        unsent: It waits, or a newer one went in its place.
-        doubted: It waits, and an attempt before may have been taken all the same.
-        leaving: It waits for who sends, and nothing holds it: soon it is known what became of it.
+        stage: What it is about; a word unknown here where a newer release, which is being rolled out, made it.
     """
 
     incident_id: UUID
     report_id: UUID
-    stage: Stage
+    stage: str
     revision: int
     etr: datetime | None
-    unsent: bool = False
-    doubted: bool = False
-    leaving: bool = False
+    reach: Reach = Reach.OUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ and that what waited is decided again then, as if it had never been made. Never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -105,6 +105,5 @@ def look_again(standings: Mapping[UUID, Standing], book: Book, *, calm: Calm, no
         calm: By how much an estimate must have moved.
         now: An estimate that is not after this is not told.
     """
-    heard = {who: [one for one in made if not one.unsent] for who, made in book.told.items()}
     news = News(standings=dict(standings), announced=set(standings))
-    return decide(news, replace(book, told=heard), calm=calm, now=now, passed=calm.passed, as_of_change=False)
+    return decide(news, book, calm=calm, now=now, passed=calm.passed, afresh=True)

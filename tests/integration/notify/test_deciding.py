@@ -455,6 +455,17 @@ async def test_a_second_report_finds_its_customer_told_by_the_incident_their_fir
     assert await desk.take(desk.make.changed(2, 2, joined=[desk.make.member(2, 1)], minute=3)) == 0
     assert await desk.states() == [("received", "pending")]
 
+    parted, back = desk.make.changed(2, 3, left=[1], minute=4), desk.make.changed(1, 3, joined=[first], minute=4)
+    assert await at_the_same_moment(desk, parted, back) == 0
+    received = [(row["ticket_ref"], row["state"]) for row in await desk.notices()]
+    assert received == [("REF-1", "pending"), ("REF-2", "pending")], "once they are two outages, each has its own word"
+
+
+async def test_who_has_two_reports_in_an_outage_hears_nothing_new_where_one_of_them_leaves(desk):
+    members = [desk.make.member(n, 1) for n in (1, 2)]
+    await desk.take(desk.make.changed(1, 1, joined=members))
+    assert await desk.take(desk.make.changed(1, 2, left=[1]), desk.make.changed(2, 1, joined=members[:1])) == 0
+
 
 async def test_batches_that_share_customers_never_wait_in_a_circle(desk):
     """Many small transactions over the same customers in opposite orders, on several connections."""

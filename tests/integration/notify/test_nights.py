@@ -149,6 +149,26 @@ async def test_who_may_have_heard_that_a_time_has_passed_hears_it_in_the_morning
     assert heard == [("received", False), ("etr_set", False), *evening, ("etr_passed", True)]
 
 
+@pytest.mark.parametrize(("etr", "morning"), [(200, "etr_passed"), (900, "etr_set")])
+async def test_who_may_have_been_told_a_time_in_the_evening_hears_in_the_morning_that_it_has_passed_or_hears_it_again(
+    town, etr, morning, monkeypatch
+):
+    """The receiver took it and nothing came back; before it was tried again it was night."""
+    heard = []
+
+    async def takes(letter, _now):
+        heard.append((letter.stage, letter.notice_id, town.minute >= 660))
+        return Retry("no answer", after_s=3000, doubtful=True) if letter.etr and town.minute < 120 else Delivered()
+
+    monkeypatch.setattr(town.receiver, "send", takes)
+    await becomes(town, 1, [1])
+    await town.passes(100)
+    await becomes(town, 2, etr=etr)
+    await town.passes(600, step=15)
+    (_, _, _), (_, once, _), (stage, last, by_day) = heard
+    assert (stage, by_day, last == once) == (morning, True, morning == "etr_set"), "the same word is the same notice"
+
+
 async def test_control_who_was_told_no_time_hears_nothing_of_it(town, monkeypatch):
     town.wording = replace(town.wording, quiet=None)
     taken = []

@@ -14,7 +14,7 @@ from services.contracts.messages import IncidentChanged, Member, ReportSettled
 from services.contracts.values import Channel, DeviceRef, Etr, IncidentState, ProgressStage, Recipient
 from services.notify.domain.decide import Book, Calm, Decision, decide
 from services.notify.domain.incident import Standing, Subscription, fold
-from services.notify.domain.notice import Held, Notice, Quiet, Reporter, Stage, Told
+from services.notify.domain.notice import Held, Notice, Quiet, Reach, Reporter, Stage, Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +48,8 @@ class Memory:
         told: dict[UUID, list[Told]] = {}
         for one in self.notices:
             if one.incident_id is not None and one not in self.dropped:
-                made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, one not in self.sent)
+                reach = Reach.OUT if one in self.sent else Reach.KEPT
+                made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, reach)
                 told.setdefault(one.recipient_id, []).append(made)
         book = Book(self.reporters, self.subscriptions, told)
         decision = decide(news, book, calm=self.calm, now=self.now)

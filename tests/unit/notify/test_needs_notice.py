@@ -12,7 +12,7 @@ from services.contracts.values import IncidentState
 from services.notify.domain.asked import Asked, Settled, truth
 from services.notify.domain.decide import needs_notice, present
 from services.notify.domain.incident import Standing
-from services.notify.domain.notice import Quiet, Stage, Tell, Template, Told, without_etr
+from services.notify.domain.notice import Quiet, Reach, Stage, Tell, Template, Told, without_etr
 
 A, B = UUID(int=1), UUID(int=2)
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
@@ -214,10 +214,10 @@ def test_who_was_told_a_time_hears_that_it_has_passed(what, truth, before, expec
 
 
 def test_a_time_that_was_never_sent_is_not_said_to_have_passed():
-    unsent = Told(A, UUID(int=1), Stage.ETR_SET, 1, LAPSED, unsent=True)
+    unsent = Told(A, UUID(int=1), Stage.ETR_SET, 1, LAPSED, Reach.KEPT)
     said = needs_notice(standing(etr=LAPSED), unsent, joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW, passed=PASSED)
     assert said is Quiet.ALREADY_TOLD
-    leaving = replace(unsent, leaving=True)  # it may be given up: then what they were told before holds
+    leaving = replace(unsent, reach=Reach.LEAVING)  # it may be given up: then what they were told before holds
     said = needs_notice(standing(etr=LAPSED), leaving, joined=(1, 1), etr_moved_by=MOVED_BY, now=NOW, passed=PASSED)
     assert said is Quiet.ETR_NOT_PASSED
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from services.contracts.values import IncidentState
 from services.notify.domain.decide import Book
-from services.notify.domain.notice import Stage, Told, Turn, without_etr
+from services.notify.domain.notice import Reach, Stage, Told, Turn, without_etr
 from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours, look_again, owed_by_now
-from tests.unit.notify.snapshots import INCIDENTS, NOW, SINGLE, Dedup, Memory, Snapshots
+from tests.unit.notify.snapshots import CALM, INCIDENTS, NOW, SINGLE, Dedup, Memory, Snapshots
 
 SHANGHAI, NEW_YORK = ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York")
 HELD = frozenset({Stage.JOINED_KNOWN, Stage.ETR_SET, Stage.ETR_CHANGED, Stage.RESTORED})
@@ -146,7 +146,8 @@ class Nights(Memory):
         self.asleep = [one for one in self.asleep if one not in due]
         told = {}
         for one in self.notices:
-            made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, one not in self.sent)
+            reach = Reach.OUT if one in self.sent else Reach.KEPT
+            made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, reach)
             told.setdefault(one.recipient_id, []).append(made)
         customers = {who for _, who in owed}
         mine = {key: one for key, one in self.subscriptions.items() if self.reporters[key[1]].recipient_id in customers}
@@ -313,4 +314,45 @@ def test_an_estimate_that_passed_while_it_was_held_is_not_made_again():
     book = Book(standing.reporters, standing.subscriptions, heard)
     for hours_later, said in ((1, [Stage.ETR_SET]), (3, [])):
         decision = look_again(standing.standings, book, calm=standing.calm, now=NOW + timedelta(hours=hours_later))
+        assert [one.stage for one in decision.notices] == said
+
+
+@pytest.mark.parametrize(
+    ("hours_later", "etr", "said"),
+    [
+        (1, 2, (Stage.ETR_SET, 3)),  # it holds: again, under the id that it had
+        (1, 3, (Stage.ETR_SET, 4)),
+        (2.1, 2, (Stage.RECEIVED, 3)),
+        (3, 2, (Stage.ETR_PASSED, 3)),
+        (1, None, (Stage.RECEIVED, 3)),
+    ],
+)
+def test_of_a_time_that_they_may_have_been_told_before_the_night_they_hear_that_it_has_passed(hours_later, etr, said):
+    """Nobody knows whether it was taken: whatever is said is no older news than it."""
+    calm = replace(CALM, usual=timedelta(hours=2), passed=timedelta(minutes=15))
+    truth = Memory(calm=calm)
+    expected = None if etr is None else NOW + timedelta(hours=etr)
+    truth.take([Snapshots().changed(1, 1, joined=[Snapshots.member(1, 1)])])
+    for revision, at in ((3, NOW + timedelta(hours=2)), (4, expected)):
+        truth.take([Snapshots().changed(1, revision, etr=at)])
+    whose = truth.notices[0].recipient_id
+    told = [Told(Snapshots.id(1), Snapshots.id(1), Stage.ETR_SET, 3, NOW + timedelta(hours=2), Reach.DOUBTED)]
+    book = Book(truth.reporters, truth.subscriptions, {whose: told})
+    decision = look_again(truth.standings, book, calm=calm, now=NOW + timedelta(hours=hours_later))
+    assert [(one.stage, one.revision) for one in decision.notices] == [said]
+
+
+def test_power_that_they_may_have_been_told_is_back_and_went_again_is_an_outage_that_is_known():
+    standing = Memory()
+    standing.take([Snapshots().changed(1, 1, joined=[Snapshots.member(1, 1)])])
+    for revision, state in ((2, IncidentState.RESTORED), (3, IncidentState.PREDICTED)):
+        standing.take([Snapshots().changed(1, revision, state=state)])
+    [whose] = {one.recipient_id for one in standing.notices}
+    for reach, said in ((Reach.DOUBTED, [Stage.JOINED_KNOWN]), (Reach.KEPT, [])):
+        told = [
+            Told(Snapshots.id(1), Snapshots.id(1), Stage.RECEIVED, 1, None),
+            Told(Snapshots.id(1), Snapshots.id(1), Stage.RESTORED, 2, None, reach),
+        ]
+        book = Book(standing.reporters, standing.subscriptions, {whose: told})
+        decision = look_again(standing.standings, book, calm=standing.calm, now=NOW + timedelta(hours=1))
         assert [one.stage for one in decision.notices] == said
