@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Pool
 
 # Of one customer's notices of one incident at most one is pending, as newer ones supersede it; and it waits here while
-# an older one is on its way: so they arrive in the order in which they were made.
+# an older one is on its way: so they arrive in the order in which they were made. What a newer release made with a word
+# that this one has no text for is left to its processes.
 _CLAIM: Final = """
 WITH due AS (
     SELECT n.notice_id, n.doubted_at
     FROM notice n
     WHERE n.state = 'pending' AND n.channel = ANY($1::text[]) AND n.next_attempt_at <= now() AND n.held_until IS NULL
+      AND n.stage = ANY($5::text[]) AND n.template = ANY($6::text[])
       AND NOT EXISTS (SELECT FROM notice o WHERE o.state = 'sending' AND o.recipient_id = n.recipient_id)
       AND NOT EXISTS (
           SELECT FROM recipient r JOIN link l USING (link_id)
@@ -238,7 +240,7 @@ async def claim(pool: Pool, channels: Sequence[Channel], *, sender: str, most: i
         most: How many to take at most.
         claim_s: Seconds until an attempt without an outcome counts as lost.
     """
-    rows = await pool.fetch(_CLAIM, list(channels), most, sender, claim_s)
+    rows = await pool.fetch(_CLAIM, list(channels), most, sender, claim_s, list(Stage), list(Template))
     return [
         Claimed(**{**row, **{name: word(row[name]) for name, word in _WORDS.items()}})  # one column a field
         for row in rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import orjson
@@ -211,6 +212,42 @@ async def test_two_instances_never_send_one_notice_twice(desk, deliveries, recei
     assert len(receiver.counts) == 400
     assert set(receiver.counts.values()) == {1}
     assert {row["attempts"] for row in await desk.notices()} == {1}
+
+
+async def test_what_one_process_may_have_told_another_with_new_texts_tells_under_the_same_id(
+    desk, deliveries, receiver, templates
+):
+    """A rollout: the gateway took it and was cut off, the old process ends, and the new one has other texts."""
+    receiver.script.append("drop")
+    await opened(desk)
+    old = deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await receiver.wait_posts(1)
+    await deliveries.stop(old)
+    texts = {"zh-Hans-CN": templates().languages["en"]}
+    deliveries.templates = lambda: replace(templates(), languages=texts)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_states(SENT)
+
+    first, second = receiver.posts
+    assert first.id == second.id
+    assert first.data["text"].startswith("【供电服务】")
+    assert second.data["text"].startswith("Power outage reported")
+
+
+@pytest.mark.parametrize("word", ["stage", "template"])
+async def test_what_a_newer_release_made_with_a_word_of_its_own_is_left_to_it(desk, deliveries, receiver, word):
+    """Old processes go on until they are replaced: each ended, and took the next notice of that kind with it."""
+    await opened(desk)
+    await desk.pool.execute(f"UPDATE notice SET {word} = 'of_tomorrow'")  # noqa: S608 - a column
+    await opened(desk, incident=2)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_row(incident_id=desk.make.id(2), state="sent")
+    [left] = await desk.notices(**{word: "of_tomorrow"})
+    assert (left["state"], left["attempts"]) == ("pending", 0)
+
+    assert await desk.take(desk.make.changed(1, 2, etr=ETR)) == 1, "what is true next is told by whoever reads it"
+    await desk.wait_row(stage="etr_set", state="sent")
+    assert (await desk.notices(**{word: "of_tomorrow"}))[0]["state"] == "superseded"
 
 
 async def test_a_notice_that_is_out_of_date_is_not_sent_at_all(desk, deliveries, receiver):
