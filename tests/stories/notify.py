@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import deploy
-from services.contracts.ids import derive, recipient_id
+from services.contracts.ids import derive, recipient_id, ticket_ref
 from services.contracts.messages import OutageReported, RecipientHeard
 from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED
 from services.contracts.values import Channel, CustomerClass, IncidentState, ProgressStage, Recipient
@@ -39,7 +39,7 @@ from tests.unit.dedup.test_command_laws import Desk
 from tests.unit.dedup.timeline import Timeline, minute
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -92,12 +92,15 @@ def story(seed: int) -> Story:
 
 
 class Callers(Timeline):
-    """A timeline whose callers leave a number."""
+    """A timeline whose callers leave a number, and have a reference of each report."""
 
     def take(self, message: OutageInput, now: datetime) -> list[Event]:
-        if isinstance(message, OutageReported) and (number := message.report_id.int % (_NUMBERS + 1)) < _NUMBERS:
-            to = Recipient(channel=Channel.SMS, address=address(number))
-            message = message.model_copy(update={"recipient": to, "language": "en" if number % 2 else "zh-Hans-CN"})
+        if isinstance(message, OutageReported):
+            said: dict[str, Any] = {"ticket_ref": ticket_ref(message.ticket_id)}
+            if (number := message.report_id.int % (_NUMBERS + 1)) < _NUMBERS:
+                said["recipient"] = Recipient(channel=Channel.SMS, address=address(number))
+                said["language"] = "en" if number % 2 else "zh-Hans-CN"
+            message = message.model_copy(update=said)
         return super().take(message, now)
 
 
@@ -216,7 +219,7 @@ class Customers:
             usual=timedelta(minutes=usual),
             passed=None if passed is None else timedelta(minutes=passed),
         )
-        self.town.wording = replace(self.usual, quiet=quiet, calm=calm)
+        self.town.reads(replace(self.usual, quiet=quiet, calm=calm))
 
     async def the_receiver_fails(self, fails: int) -> None:
         self.town.receiver.fails = fails
@@ -261,7 +264,7 @@ class Customers:
                 break
             await self.some_of_it_comes(number)
         await self.town.passes(24 * 60, step=90)
-        self.town.wording = self.usual
+        self.town.reads(self.usual)
         await self.town.passes(30, step=15)
         rows = await self.town.pool.fetch("SELECT stage, state FROM notice WHERE state IN ('pending', 'sending')")
         assert not rows, f"what waits for ever: {[tuple(row) for row in rows]}"
@@ -321,16 +324,20 @@ class Customers:
     def _what_is_owed(self) -> None:
         """The last word that everybody has is true."""
         joined: dict[tuple[UUID, UUID], datetime] = {}
+        left: dict[tuple[UUID, UUID], int] = {}
         been: defaultdict[UUID, set[UUID]] = defaultdict(set)
         stands: dict[UUID, IncidentChanged] = {}
+        refs: dict[UUID, str] = {}
         numbers = {report: who for report, who in self._numbers().items() if report not in self.erased}
         for change in self.story.changed:
             stands[change.incident_id] = change
             for member in change.joined:
                 joined[change.incident_id, member.report_id] = change.changed_at
                 been[member.report_id].add(change.incident_id)
+                refs[member.report_id] = member.ticket_ref
             for report in change.left:
                 joined.pop((change.incident_id, report), None)
+                left[change.incident_id, report] = change.revision
         letters = self._letters()
         exempt = self.ever_gone | self.town.receiver.refused
         home: dict[UUID, UUID] = {}
@@ -343,9 +350,15 @@ class Customers:
             theirs = {one for one in home if numbers.get(one) == who}
             here = {one for one in theirs if home[one] == incident}
             about = set.union(*(been[one] for one in here))
+            mine = {refs[one] for one in here}
+            until = {one: max(left.get((one, report), 0) for report in here) for one in about - {incident}}
             if theirs != here and any(one.letter.incident_id == incident for one in letters[who]):
                 about = {incident}  # what was told of the others is not of these alone
-            told = [one.letter for one in letters[who] if _is_about(one.letter, about, stands[incident])]
+            told = [
+                one.letter
+                for one in letters[who]
+                if _is_about(one.letter, about, stands[incident]) and not _is_of_others(one.letter, mine, until)
+            ]
             stand = stands[incident]
             if stand.state is IncidentState.CANCELLED:
                 continue
@@ -365,6 +378,20 @@ def _is_about(letter: Letter, about: Collection[UUID], stand: IncidentChanged) -
     if letter.incident_id is None:
         return letter.stage == "received" and stand.state is not IncidentState.RESTORED
     return letter.incident_id in about
+
+
+def _is_of_others(letter: Letter, refs: Collection[str], until: Mapping[UUID, int]) -> bool:
+    """Whether it is a word of an outage that these reports had left by then, under the reference of another report.
+
+    Who has two reports reads of which one it is: "restored" of what a plan did not answer may come after "received" of
+    what it answers no more.
+
+    Args:
+        letter: What was told.
+        refs: The references of these reports.
+        until: Of each outage that they left, with which revision the last of them did.
+    """
+    return letter.ticket_ref not in refs and letter.revision >= until.get(letter.incident_id, letter.revision + 1)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Random stories of two notify processes over one Postgres: ``python -m tests.stories [SEED] --of notify_at_two``.
 
 What comes is decided in two batches at once, of different partitions; both look at what is due and send at once, and
-what one began to send when it ended the other goes on with.
+what one began to send when it ended the other goes on with. Other texts and settings reach one of them first, and the
+other not before the next change, as where they are rolled out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import Message
     from services.notify.senders import Answer, Letter
+    from services.notify.wording import Wording
     from tests.stories.telling import Live
 
 _WHILE: Final = 20
@@ -74,9 +76,18 @@ class TownOfTwo(Town):
         self.handler, self.morning, self.lane = other.handler, other.morning, other.lane
         other.handler, other.morning, other.lane = mine
 
+    def reads(self, wording: Wording) -> None:
+        """One of them after the other."""
+        self.wording, self.other.wording = self.other.wording, wording
+
+    def quiet_until(self) -> datetime | None:
+        """By the two files: whom one of them would not let sleep the other does not keep from being woken."""
+        mine, other = super().quiet_until(), self.other.quiet_until()
+        return None if mine is None or other is None else min(mine, other)
+
     async def take(self, batch: Sequence[tuple[str, Message]]) -> None:
         """Each takes the partitions that it has: whose those are changes with the hour."""
-        self.other.minute, self.other.wording = self.minute, self.wording
+        self.other.minute = self.minute
         hour = int(self.minute) // 60
         of_two: tuple[list[tuple[str, Message]], list[tuple[str, Message]]] = [], []
         for topic, message in batch:
@@ -85,7 +96,7 @@ class TownOfTwo(Town):
         await _all_of(one(some) for one, some in zip((super().take, self.other.take), of_two, strict=True) if some)
 
     async def look(self) -> None:
-        self.other.minute, self.other.wording = self.minute, self.wording
+        self.other.minute = self.minute
         await _all_of((super().look(), self.other.look()))
 
     async def dies_in_a_call(self) -> None:

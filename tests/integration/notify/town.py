@@ -75,9 +75,7 @@ class Receiver:
             self.refused.add(letter.address)
             return Refused("no such number")
         if letter.notice_id not in self.taken:
-            quiet = self.town.wording.quiet
-            until = None if quiet is None else quiet.until(minute(self.town.minute))
-            self.taken[letter.notice_id] = Heard(letter, self.town.minute, until)
+            self.taken[letter.notice_id] = Heard(letter, self.town.minute, self.town.quiet_until())
         if throw < self.fails:
             return Retry("no answer", doubtful=True)
         self.answered.add(letter.notice_id)
@@ -100,6 +98,14 @@ class Town:
         self.handler = NotifyHandler(lambda: self.wording, lambda: None)
         self.morning = Morning(self.pool, lambda: self.wording, lambda: None)
         self.lane = Lane(self.pool, lambda: self.wording, self.receiver, tuple(Channel), _PATIENCE)
+
+    def reads(self, wording: Wording) -> None:
+        """The texts are other ones from now on."""
+        self.wording = wording
+
+    def quiet_until(self) -> datetime | None:
+        """Return until when nobody is to be woken; None by day."""
+        return None if self.wording.quiet is None else self.wording.quiet.until(minute(self.minute))
 
     async def empty(self) -> None:
         await self.pool.execute(_TABLES)
