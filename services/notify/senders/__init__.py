@@ -63,7 +63,8 @@ class Retry:
     Attributes:
         reason: A word for log and metric.
         after_s: Seconds the receiver asks us to wait; None leaves it to us.
-        doubtful: Whether it may have been taken all the same; it matters where receivers forget.
+        doubtful: Whether it may have been taken all the same: then it may arrive, its time counts as perhaps told, and
+            where receivers forget it is not repeated for ever.
         of_all: Whether the wait is asked of all that goes through the sender, not of this notice or its account alone.
     """
 

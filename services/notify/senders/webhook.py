@@ -114,7 +114,7 @@ class WebhookSender(HttpSender):
                 answer = _answer(response, webhook_id)
                 await _drain(response, min(_DRAIN_SECONDS, self._longest_s - (clock.monotonic() - began)))
         except NoAnswerError as error:
-            return answer or Retry(str(error))
+            return answer or Retry(str(error), doubtful=error.doubtful)
         return answer
 
 
@@ -124,8 +124,9 @@ def _answer(response: httpx.Response, webhook_id: str) -> Answer:
         return Delivered(webhook_id)  # by which the gateway's receipt names it
     if status in _THIS_NOTICE:
         return Refused(f"http_{status}")
-    wait = _retry_after(response.headers)
-    return Retry(f"http_{status}", after_s=wait, of_all=wait is not None and status in _BUSY)
+    wait, busy = _retry_after(response.headers), status in _BUSY
+    fails = status >= HTTPStatus.INTERNAL_SERVER_ERROR  # it, or who stands before it: perhaps after it had passed it on
+    return Retry(f"http_{status}", after_s=wait, doubtful=fails and not busy, of_all=wait is not None and busy)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

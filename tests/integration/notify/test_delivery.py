@@ -17,6 +17,7 @@ from services.notify import pending
 from services.notify.domain.notice import Template
 from services.notify.senders import Delivered, Retry
 from services.notify.senders.log import LogSender
+from services.notify.timers import tell_passed
 from services.runtime.clock import monotonic, now
 from tests.integration.notify.receiver import Receiver
 from tests.integration.notify.test_links import heard
@@ -68,15 +69,23 @@ async def test_a_notice_is_posted_signed_and_written_down(desk, deliveries, rece
     assert row["sent_at"] is not None
 
 
-async def test_a_gateway_says_by_the_notices_id_that_a_carrier_blocked_it(desk, deliveries, receiver):
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_gateway_says_by_the_notices_id_that_a_carrier_blocked_it(desk, deliveries, receiver, answers):
+    """Also before it is asked again, where no answer of it came."""
+    if not answers:
+        receiver.script.append("drop")
     await opened(desk, customers=2)
-    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
-    await desk.wait_states(SENT, SENT)
+    task = deliveries.start(deliveries.make(deliveries.webhook(receiver.url), first_s=600, longest_s=600))
+    await desk.wait_states(SENT, SENT if answers else ("received", "pending"))
+    await deliveries.stop(task)
     address, notice = receiver.posts[0].data["address"], receiver.posts[0].id
     body = orjson.dumps({"notice_id": notice, "phone": f"+86 {address}", "delivered": False, "detail": "blocked"})
     gateway = SmsSource.model_validate({"name": "g", "provider": "generic", "api_keys_sha256": ["0" * 64]})
     [receipt] = sms.accept(gateway, body, None, now(), Talk.fresh(lambda: None))
     await desk.take(receipt.heard)
+    await desk.pool.execute("UPDATE notice SET next_attempt_at = now()")
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_states(SENT, ("received", "failed"))
 
     rows = {str(row["notice_id"]): (row["state"], row["reason"]) for row in await desk.notices()}
     assert rows.pop(notice) == ("failed", "blocked")
@@ -274,6 +283,39 @@ async def test_an_estimate_that_passed_while_its_notice_waited_is_not_told_and_t
     await desk.wait_row(stage="etr_set", state="sent")
 
     assert [post.data["stage"] for post in receiver.posts] == ["received", "etr_set"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said", "state"),
+    [
+        ("drop", ["etr_passed"], "unknown"),
+        (502, ["etr_passed"], "unknown"),
+        (503, [], "failed"),
+        (401, [], "failed"),
+    ],
+)
+async def test_who_may_have_been_told_a_time_by_a_gateway_that_did_not_say_so_hears_that_it_has_passed(
+    desk, deliveries, receiver, trouble, said, state
+):
+    """It answers again when the time has passed. What it did not take nobody was told."""
+    await opened(desk)
+    task = deliveries.start(deliveries.make(deliveries.webhook(receiver.url), first_s=600, longest_s=600))
+    await desk.wait_states(SENT)
+    receiver.script.append(trouble)
+    await desk.take(desk.make.changed(1, 2, etr=ETR))
+    await desk.wait_row(stage="etr_set", state="pending", attempts=1)
+    await deliveries.stop(task)
+    await desk.pool.execute("UPDATE incident SET etr = now() - interval '20 minutes'")
+    await desk.pool.execute(
+        "UPDATE notice SET etr = now() - interval '20 minutes', doubted_at = doubted_at - interval '1 hour',"
+        " next_attempt_at = now() WHERE stage = 'etr_set'"
+    )
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_row(stage="etr_set", state=state, reason="etr_past")
+
+    assert await tell_passed(desk.pool, desk.templates(), now()) == len(said)
+    await desk.wait_states(SENT, ("etr_set", state), *[(stage, "sent") for stage in said])
+    assert [post.data["stage"] for post in receiver.posts] == ["received", "etr_set", *said]
 
 
 async def test_who_was_sent_nothing_yet_hears_of_the_outage_without_the_estimate_that_passed(
