@@ -13,6 +13,7 @@ Never here: two calls for one notice at once. An attempt whose claim has expired
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,7 @@ import structlog
 from services.contracts.values import Channel
 from services.notify import metrics, pending
 from services.notify.domain.notice import Quiet, Turn, without_etr
-from services.notify.pace import Pace, Rest, Trouble
+from services.notify.pace import Pace, Refusals, Rest, Trouble
 from services.notify.pending import Attempt, Outcome
 from services.notify.senders import Delivered, Letter, Refused, Retry
 from services.runtime import clock
@@ -153,6 +154,7 @@ class Lane:
         self._how = how
         self._pace = Pace(how.per_second)
         self._rest = Rest()
+        self._refusals: defaultdict[str | None, Refusals] = defaultdict(Refusals)
         self._trouble = Trouble()
         self._claim_s = how.call_s + _CLAIM_MARGIN_SECONDS
         self._woken = asyncio.Event()
@@ -267,10 +269,13 @@ class Lane:
 
     def _came(self, one: Claimed, unsent: Attempt, answer: Answer) -> Attempt:
         """Return what came of an attempt; note whether the receiver asks for a wait, and whether it takes anything."""
+        if isinstance(answer, Refused) and answer.perhaps_all and not self._refusals[one.account].believed():
+            answer = Retry(answer.reason)
         self._note(answer)
         match answer:
             case Delivered(delivery_id):
                 self._rest.taken()
+                self._refusals[one.account].taken()
                 return replace(unsent, outcome=Outcome.DELIVERED, reason=None, delivery_id=delivery_id)
             case Refused(reason):
                 self._rest.taken()

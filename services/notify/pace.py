@@ -1,6 +1,6 @@
 """How fast one sender sends: spread evenly over a second, and not at all while its receiver asks for a wait.
 
-Beside it, since when its receiver takes nothing, and how often that is said.
+Beside it, since when its receiver takes nothing, how often that is said, and whether it is believed when it refuses.
 
 Pure. Never here: which notices (``pending`` gives the most urgent first), the clock.
 """
@@ -15,6 +15,8 @@ _LONGEST_REST_S: Final = 60.0
 """Then one notice asks again, however long a wait the receiver asked for: danger waits with all the others."""
 _IN_A_ROW: Final = 3
 """Fewer may be about their notices, of a gateway that limits each number and says it as if it were all."""
+_BELIEVED: Final = 5
+"""Refusals in a row. So many wrong numbers, one after the other, are rarer than a gateway that is mistaken."""
 
 
 class Pace:
@@ -74,6 +76,26 @@ class Rest:
         if self._asked < _IN_A_ROW:
             return None
         return 0 if now < self._until else 1
+
+
+class Refusals:
+    """Whether a receiver is believed that refuses a notice: not after so many of an account in a row.
+
+    Then it is mistaken, or a setting is, and nobody's word is given up for that.
+    """
+
+    def __init__(self) -> None:
+        """Begin with a receiver that has said nothing yet."""
+        self._in_a_row = 0
+
+    def taken(self) -> None:
+        """Note that it took one."""
+        self._in_a_row = 0
+
+    def believed(self) -> bool:
+        """Note one more, and tell whether it counts."""
+        self._in_a_row += 1
+        return self._in_a_row <= _BELIEVED
 
 
 class Trouble:

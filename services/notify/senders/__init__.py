@@ -76,9 +76,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The receiver will never take this notice."""
+    """The receiver will never take this notice.
+
+    Attributes:
+        reason: A word for log and metric.
+        perhaps_all: Whether it would say the same of all, by a mistake of its own or in a setting of ours.
+    """
 
     reason: str
+    perhaps_all: bool = False
 
 
 Answer = Delivered | Retry | Refused

@@ -123,7 +123,7 @@ def _answer(response: httpx.Response, webhook_id: str) -> Answer:
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Delivered(webhook_id)  # by which the gateway's receipt names it
     if status in _THIS_NOTICE:
-        return Refused(f"http_{status}")
+        return Refused(f"http_{status}", perhaps_all=True)
     wait, busy = _retry_after(response.headers), status in _BUSY
     fails = status >= HTTPStatus.INTERNAL_SERVER_ERROR  # it, or who stands before it: perhaps after it had passed it on
     return Retry(f"http_{status}", after_s=wait, doubtful=fails and not busy, of_all=wait is not None and busy)

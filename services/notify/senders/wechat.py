@@ -50,6 +50,8 @@ _THIS_NOTICE: Final = {
     43101: "refused_by_customer",
     47003: "bad_value",
 }
+_PERHAPS_ALL: Final = frozenset({40003, 47003})
+"""Or all followers are another account's, by a mistake in the file; or somebody changed the template's fields."""
 _WAIT_SECONDS: Final = {45009: 3600.0, 45011: 60.0}
 """What to wait for: the day's quota, the minute's."""
 
@@ -192,7 +194,7 @@ def _answer(said: dict[str, Any]) -> Answer:
     if code == 0:
         return Delivered(_delivery_id(said.get("msgid")))
     if code in _THIS_NOTICE:
-        return Refused(_THIS_NOTICE[code])
+        return Refused(_THIS_NOTICE[code], perhaps_all=code in _PERHAPS_ALL)
     return Retry(_word("wechat", said), after_s=_wait(said), doubtful=code is None)
 
 

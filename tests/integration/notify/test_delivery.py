@@ -174,6 +174,23 @@ async def test_a_refused_notice_has_failed_and_is_not_tried_again(desk, deliveri
     assert [row["reason"] for row in await desk.notices()] == [f"http_{status}"]
 
 
+async def test_a_gateway_that_refuses_everybody_is_mistaken_and_nobodys_word_is_given_up_for_that(
+    desk, deliveries, receiver
+):
+    """It has a bug for a while. Whom it refuses once it takes others again has a number that is wrong."""
+    receiver.script.extend([422] * 60)
+    members = [desk.make.member(n, n) for n in range(40)]
+    await desk.take(desk.make.changed(1, 1, joined=members))
+    task = deliveries.start(deliveries.make(deliveries.webhook(receiver.url), calls=8, attempts=1000))
+    await desk.wait_states(*[("received", "failed")] * 5, *[SENT] * 35)
+    await deliveries.stop(task)
+
+    receiver.script.append(422)
+    await opened(desk, incident=2)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
+    await desk.wait_row(incident_id=desk.make.id(2), state="failed", attempts=1)
+
+
 async def test_patience_ends(desk, deliveries, receiver):
     receiver.script.extend([500] * 10)
     await opened(desk)

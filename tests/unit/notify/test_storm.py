@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.contracts.values import CustomerClass, IncidentState
 from services.notify.domain.notice import Quiet, Stage, Template, Turn
-from services.notify.pace import Pace, Rest
+from services.notify.pace import Pace, Refusals, Rest
 from tests.unit.notify.snapshots import NOW
 
 IN_TWO_HOURS = NOW + timedelta(hours=2)
@@ -129,6 +129,13 @@ def test_a_gateway_that_asks_for_a_wait_again_and_again_is_left_alone_for_it_and
     assert rest.most(201) is None
     rest.asked(60, now=300)
     assert rest.most(300) is None, "it counts anew"
+
+
+def test_who_refuses_five_in_a_row_is_not_believed_until_it_takes_one():
+    refusals = Refusals()
+    assert [refusals.believed() for _ in range(7)] == [True] * 5 + [False] * 2
+    refusals.taken()
+    assert refusals.believed()
 
 
 def test_a_gateway_that_asks_for_an_hour_is_asked_each_minute_by_one_notice():
