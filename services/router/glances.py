@@ -81,7 +81,7 @@ async def next_offer(
         agent_id: Of the agent.
         by: Who asks for them.
         rung: The bell rang for them: they look for the ticket at once, and rest if it is another's by now.
-        asked: As in ``Desk.take``.
+        asked: As in ``take``.
         in_case: Nobody called them: as in ``Desk.turn``.
 
     Raises:

@@ -8,9 +8,7 @@ producer sees it, a fatal error replaces the producer, and a deadline means "out
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from contextlib import suppress
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -28,11 +26,12 @@ from services.contracts.envelope import Refusal, RefusedError
 from services.contracts.topics import MAX_RECORD_BYTES
 from services.runtime import clock, metrics
 from services.runtime.deadlines import within
-from services.runtime.errors import PartitionsRefuseError, UnavailableError, in_words
+from services.runtime.errors import UnavailableError, in_words
 from services.runtime.partitioning import partition_of
+from services.runtime.sorting import in_batches, place_of, refused_by, tell_left
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from aiokafka.producer.message_accumulator import BatchBuilder
@@ -83,14 +82,6 @@ async def _all_ended(waits: Collection[asyncio.Future[Any]]) -> None:
 
 def _acknowledged(wait: asyncio.Future[Any]) -> bool:
     return wait.done() and wait.exception() is None
-
-
-def _place(one: Outgoing, partitions: Mapping[str, Sequence[int]], apart: Collection[Place]) -> Place:
-    """Return where a record goes. What is for a topic of which all is kept apart is apart, whatever its partition."""
-    among = partitions.get(one.topic)
-    if among is None or (apart and (one.topic, None) in apart):
-        return one.topic, None
-    return one.topic, partition_of(one.key, among, among)
 
 
 def _note(wait: asyncio.Future[Any]) -> None:
@@ -174,7 +165,7 @@ class Producer:
         """Return where a record goes, as far as Kafka has told."""
         name = self._settings.topic_prefix + one.topic
         known = self._producer and self._producer.client.cluster.partitions_for_topic(name)
-        return _place(one, {one.topic: sorted(known)} if known else {}, ())
+        return place_of(one, {one.topic: sorted(known)} if known else {}, ())
 
     async def send(self, outgoing: Outgoing, *, deadline_s: float | None = None) -> None:
         """Publish one record and wait until every in-sync replica has it.
@@ -223,7 +214,7 @@ class Producer:
             with within(seconds):
                 producer = self._producer or await self._current()
                 partitions, reasons = await self._look_up(producer, {one.topic for one in batch})
-                built = list(self._built(producer, batch, partitions, apart))
+                built = list(in_batches(producer, batch, partitions, apart))
                 before, asked = clock.of_host(), clock.monotonic()
                 for (topic, partition), records in built:
                     name = self._settings.topic_prefix + topic
@@ -235,14 +226,14 @@ class Producer:
             # Where nothing at all was acknowledged it may be Kafka: the same again is the best there is to do.
             if producer is None or not (any(map(_acknowledged, waits)) or (built and await self.reachable())):
                 raise self._unavailable(error, producer, seconds) from error
-        refused = self._refused(built, waits)
+        refused = refused_by(built, waits)
         if refused:
             # What it goes on trying would slow all else that it sends, and be in front of what is sent there next.
             self._discard(producer, ", ".join(sorted(set(refused.values()))))
         elif waits:
             self._compare_clocks(before, asked, waits[-1].result())
         if reasons or refused or apart:
-            self._tell(batch, partitions, apart, reasons | refused)
+            tell_left(batch, partitions, apart, reasons | refused)
 
     def _compare_clocks(self, before: datetime, asked: float, acknowledged: RecordMetadata) -> None:
         """Note how far this host's clock is off the broker's, which stamped the record between ``before`` and now.
@@ -259,41 +250,6 @@ class Producer:
             metrics.CLOCK_AHEAD.set(ahead if ahead > 0 else -max(0.0, behind))
         if self.time is not None:
             self.time.heard(acknowledged.topic_partition, stamped, asked)
-
-    @staticmethod
-    def _refused(
-        built: Sequence[tuple[Place, BatchBuilder]], waits: Sequence[asyncio.Future[RecordMetadata]]
-    ) -> dict[Place, str]:
-        """Return which places have not taken what was for them, and why: what became of their first that failed.
-
-        Raises:
-            BaseException: something failed for another cause than Kafka.
-        """
-        reasons: dict[Place, str] = {}
-        for (place, _), wait in zip_longest(built, waits):
-            if wait is None or not wait.done():
-                reasons.setdefault(place, TimeoutError.__name__)
-            elif error := wait.exception():
-                if not isinstance(error, KafkaError):
-                    raise error
-                reasons.setdefault(place, type(error).__name__)
-        return reasons
-
-    @staticmethod
-    def _tell(
-        batch: Sequence[Outgoing],
-        partitions: Mapping[str, Sequence[int]],
-        apart: Collection[Place],
-        reasons: Mapping[Place, str],
-    ) -> None:
-        """Raise for the records whose places are apart or refuse, if there are any."""
-        left: defaultdict[Place, list[int]] = defaultdict(list)
-        for n, one in enumerate(batch):
-            place = _place(one, partitions, apart)
-            if place in reasons or place in apart:
-                left[place].append(n)
-        if left:
-            raise PartitionsRefuseError(reasons, left)
 
     async def _look_up(
         self, producer: AIOKafkaProducer, topics: Collection[str]
@@ -326,29 +282,6 @@ class Producer:
             if await self._lacks(topic):
                 raise UnknownTopicOrPartitionError from None
             raise
-
-    @staticmethod
-    def _built(
-        producer: AIOKafkaProducer,
-        batch: Sequence[Outgoing],
-        partitions: Mapping[str, Sequence[int]],
-        apart: Collection[Place],
-    ) -> Iterator[tuple[Place, BatchBuilder]]:
-        """Yield Kafka's own batches of the records for these topics: sent one by one, each took twice as long."""
-        places: defaultdict[Place, list[Outgoing]] = defaultdict(list)
-        for one in batch:
-            places[_place(one, partitions, apart)].append(one)
-        for place, records in places.items():
-            if place in apart or place[1] is None:
-                continue
-            built = producer.create_batch()
-            for one in records:
-                headers = list(one.headers)
-                if built.append(timestamp=None, key=one.key, value=one.value, headers=headers) is None:  # it is full
-                    yield place, built
-                    built = producer.create_batch()
-                    built.append(timestamp=None, key=one.key, value=one.value, headers=headers)
-            yield place, built
 
     def _unavailable(
         self, error: TimeoutError | KafkaError, producer: AIOKafkaProducer | None, seconds: float

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.runtime import outbox, producer
+from services.runtime import outbox
 from services.runtime.errors import UnavailableError
 from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox, Relay
 from services.runtime.postgres import open_pool
 from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings
+from services.runtime.sorting import place_of, tell_left
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Sequence
@@ -94,11 +95,11 @@ class Rights(Producer):
         self, batch: Sequence[Outgoing], *, apart: Collection[Place] = (), deadline_s: float | None = None
     ) -> None:
         partitions = {} if ("t", None) in self.denies else {"t": (0, 1)}
-        places = {n: producer._place(one, partitions, apart) for n, one in enumerate(batch)}
+        places = {n: place_of(one, partitions, apart) for n, one in enumerate(batch)}
         self.taken += [batch[n] for n, place in places.items() if place not in self.denies and place not in apart]
         refused = {place: "denied" for place in places.values() if place in self.denies and place not in apart}
         await asyncio.sleep(0)
-        self._tell(batch, partitions, apart, refused)
+        tell_left(batch, partitions, apart, refused)
 
 
 _WRITE_KEYS = _WRITE.replace("'t', ''", "'t', (id % 4)::text::bytea")
