@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from services.cli.json_schemas import message_types, shared_schemas
+from services.cli.json_schemas import shared_schemas
 from services.cli.record_examples import examples_of
 from services.contracts.envelope import STRUCTURED, Refusal
-from services.contracts.topics import AT_LEAST_ONCE, OUTSIDE, TOPICS
+from services.contracts.topics import AT_LEAST_ONCE, OUTSIDE, TOPIC_OF, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def document() -> Node:
         "channels": dict(_channels()),
         "operations": dict(_operations()),
         "components": {
-            "messages": {one.__name__: _message(one) for one in message_types()} | {"DeadLetter": _dead_letter()},
+            "messages": {one.__name__: _message(one) for one in TOPIC_OF} | {"DeadLetter": _dead_letter()},
             "schemas": shared_schemas("#/components/schemas/{model}"),
             "securitySchemes": {"scram": {"type": "scramSha512", "description": "SASL_SSL"}},
         },
@@ -141,7 +141,7 @@ def _operation(action: str, room: str, topic: Topic) -> Node:
 
 
 def _message(message: type[Message]) -> Node:
-    topic = next(topic for topic in TOPICS if message in topic.messages)
+    topic = TOPIC_OF[message]
     data = {"$ref": f"#/components/schemas/{message.__name__}"}
     shown = [one for one in examples_of(topic) if one.ce_type == message.ce_type][:_SHOWN_EXAMPLES]
     return {

@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from services.contracts.topics import TOPICS
+from services.contracts.topics import TOPIC_OF
 
 if TYPE_CHECKING:
     from services.contracts.messages import Message
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
-
-
-def message_types() -> tuple[type[Message], ...]:
-    """Every message on a topic, in the order of the table."""
-    return tuple(dict.fromkeys(message for topic in TOPICS for message in topic.messages))
 
 
 def message_schema(message: type[Message]) -> Schema:
@@ -33,7 +28,7 @@ def message_schema(message: type[Message]) -> Schema:
 
 def shared_schemas(ref_template: str) -> dict[str, Schema]:
     """Return the schemas of all messages and of what they share, by model name; references as ``ref_template``."""
-    _, found = models_json_schema([(one, "validation") for one in message_types()], ref_template=ref_template)
+    _, found = models_json_schema([(one, "validation") for one in TOPIC_OF], ref_template=ref_template)
     return {name: plain(schema) for name, schema in found["$defs"].items()}
 
 

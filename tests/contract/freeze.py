@@ -13,9 +13,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from services.cli.json_schemas import message_schema, message_types
+from services.cli.json_schemas import message_schema
 from services.cli.record_examples import examples_of
-from services.contracts.topics import TOPICS
+from services.contracts.topics import TOPIC_OF, TOPICS
 from tests.contract.compatibility import breaks
 from tests.contract.tables import CURRENT, FROZEN
 
@@ -30,7 +30,7 @@ def readers_outside(ce_type: str) -> bool:
 
 
 def main() -> int:
-    schemas = {message.ce_type: message_schema(message) for message in message_types()}
+    schemas = {message.ce_type: message_schema(message) for message in TOPIC_OF}
     for ce_type, schema in schemas.items():
         path = RELEASED / f"{ce_type}.json"
         found = []

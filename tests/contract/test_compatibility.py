@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-from services.cli.json_schemas import message_schema, message_types
+from services.cli.json_schemas import message_schema
 from services.cli.record_examples import examples_of
 from services.contracts.envelope import STRUCTURED, decode, open_record
 from services.contracts.messages import OrderVersion
-from services.contracts.topics import BY_NAME
+from services.contracts.topics import BY_NAME, TOPIC_OF
 from tests.contract.compatibility import breaks
 from tests.contract.freeze import GOLDEN, RELEASED, readers_outside
 
@@ -19,7 +19,7 @@ GOLDEN_RECORDS = [
     one for folder in sorted(GOLDEN.iterdir()) for one in examples_of(BY_NAME[folder.name], folder=GOLDEN)
 ]
 released = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RELEASED.glob("*.json"))}
-current = {message.ce_type: message_schema(message) for message in message_types()}
+current = {message.ce_type: message_schema(message) for message in TOPIC_OF}
 
 
 @pytest.mark.parametrize("golden", GOLDEN_RECORDS, ids=lambda one: f"{one.topic}/{one.name}")

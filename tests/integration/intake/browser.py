@@ -115,10 +115,6 @@ class Browser:
         found: str = self.run("return document.querySelector(arguments[0]).innerText", selector)
         return found
 
-    def visible(self, selector: str) -> bool:
-        found: bool = self.run("return document.querySelector(arguments[0]).offsetParent !== null", selector)
-        return found
-
     def wait(self, condition: str, *arguments: Any, seconds: float = 40) -> Any:
         """Wait until a script returns something true, and return it."""
         end = time.monotonic() + seconds
