@@ -239,7 +239,8 @@ def take_out(protection: str) -> None:
         postgres.CONNECT_SECONDS = postgres._QUEUE_SECONDS = 2.0
         postgres._CANCEL_SECONDS = 1.0
     elif protection == "patience with frozen processes":
-        silent_sessions._LOOK_SECONDS, silent_sessions.FROZEN_SECONDS = 1.0, 3.0
+        postgres.FROZEN_SECONDS = silent_sessions.FROZEN_SECONDS = 3.0
+        silent_sessions._LOOK_SECONDS = 1.0
     elif protection == "ending of silent sessions":
 
         async def never(_dsn: str) -> None:

@@ -140,7 +140,7 @@ async def test_what_was_changed_by_hand_is_mended_by_the_next_start(database_dsn
 
 async def test_a_process_frozen_in_its_migration_holds_nobody_up_and_goes_on_when_it_wakes(world: World):
     reports = [a_report(n) for n in range(50)]
-    frozen = world.start(failpoint="migration.changed:stop")
+    frozen = world.start(failpoint="migration.changed:stop", without="patience with frozen processes")
     await world.froze(frozen)
     world.start()
     await world.produce([a_record(one) for one in reports])
@@ -153,8 +153,9 @@ async def test_a_process_frozen_in_its_migration_holds_nobody_up_and_goes_on_whe
 
 
 async def test_control_without_an_end_of_its_session_the_next_waits(world: World):
-    await world.froze(world.start(failpoint="migration.changed:stop", without="end of a silent migration"))
+    without = "patience with frozen processes,end of a silent migration"
+    await world.froze(world.start(failpoint="migration.changed:stop", without=without))
     world.start()
     await world.until("it waits to migrate", True, WAITS_TO_MIGRATE)
-    await asyncio.sleep(20)
+    await asyncio.sleep(7)
     await world.until("it waits to migrate", True, WAITS_TO_MIGRATE)
