@@ -50,7 +50,7 @@ from services.runtime.migration import migrate
 from services.runtime.postgres import open_pool
 from tests.integration.dedup.processes import AREAS, CREWS, PARTITIONS, Processes, import_rows
 from tests.integration.dedup.room import Room, doors
-from tests.stories.servers import postgres_of_its_own
+from tests.stories.servers import on_its_own
 from tests.stories.telling import Step, step_of
 from tests.unit.dedup.test_network_changes import AWAY, BEFORE, HOME
 from tests.unit.dedup.timeline import RULES, a_report, minute, rules_of_tests
@@ -514,8 +514,4 @@ def over(dsn: str, folder: Path, lives: type[Hotline] = Hotline) -> Iterator[Liv
             runner.run(pool.close())
 
 
-@contextmanager
-def stage() -> Iterator[Live]:
-    """Return what lives a story, on a Postgres of its own."""
-    with postgres_of_its_own() as (dsn, folder), over(dsn, folder) as live:
-        yield live
+stage: Final = on_its_own(over)

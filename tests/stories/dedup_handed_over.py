@@ -34,7 +34,7 @@ from tests.stories import dedup
 from tests.stories.dedup import Hotline
 from tests.stories.handing.group import Logs
 from tests.stories.handing.process import STEPS, Process, Stop, end_sessions, without_waiting
-from tests.stories.servers import postgres_of_its_own
+from tests.stories.servers import on_its_own
 from tests.stories.telling import Step, step_of
 from tests.unit.dedup.timeline import RULES, a_report, snapshot
 
@@ -426,8 +426,4 @@ def over(dsn: str, folder: Any) -> Iterator[Live]:
         yield undone.enter_context(dedup.over(dsn, folder, HandedOver))
 
 
-@contextmanager
-def stage() -> Iterator[Live]:
-    """Return what lives a story, on a Postgres of its own."""
-    with postgres_of_its_own() as (dsn, folder), over(dsn, folder) as live:
-        yield live
+stage: Final = on_its_own(over)

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import inspect
 import random
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import ProgressStage, Reading
 from tests.stories.telling import step_of
 from tests.unit.dedup.test_command_laws import ACTIONS, Desk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.stories.telling import Live, Story
+    from tests.stories.telling import Story
 
 _TRANSFORMERS = [
     *(f"A0TR000{n}" for n in (23, 24, 25, 26, 27, 28, 30, 31, 32, 33)),
@@ -93,7 +92,5 @@ def live(steps: Story) -> None:
     desk.teardown()
 
 
-@contextmanager
-def stage() -> Iterator[Live]:
-    """What the engine needs to be told stories: nothing."""
-    yield live
+stage: Final = partial(nullcontext, live)
+"""What it needs to be told stories: nothing."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import contextmanager
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.stories.routing.memory import InMemory
@@ -26,7 +27,7 @@ from tests.stories.routing.world import (
 from tests.stories.telling import Step, step_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
 
     from tests.stories.telling import Live, Story
 
@@ -130,9 +131,5 @@ def in_memory(lived: Callable[[InMemory, Story], Coroutine[Any, Any, None]]) -> 
 
 
 live: Final = in_memory(lived)
-
-
-@contextmanager
-def stage() -> Iterator[Live]:
-    """What the router needs to be told stories in memory: nothing."""
-    yield live
+stage: Final = partial(nullcontext, live)
+"""What it needs to be told stories: nothing."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from contextlib import contextmanager
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.stories import router
@@ -12,9 +13,7 @@ from tests.stories.routing.world import AGENTS, OWN
 from tests.stories.telling import Step, step_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.stories.telling import Live, Story
+    from tests.stories.telling import Story
 
 _WEIGHTS: Final = {
     "a_desktop_opens_a_stream": 3.0,
@@ -47,9 +46,5 @@ def story(seed: int, told: Story | None = None) -> Story:
 
 
 live: Final = router.in_memory(lived_at_desktops)
-
-
-@contextmanager
-def stage() -> Iterator[Live]:
-    """What the router needs to be told stories in memory: nothing."""
-    yield live
+stage: Final = partial(nullcontext, live)
+"""What it needs to be told stories: nothing."""

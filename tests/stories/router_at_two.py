@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,13 +10,11 @@ from tests.stories import router
 from tests.stories.router_in_postgres import in_postgres
 from tests.stories.routing.two import AtBoth, InTwoProcesses, lived_by_two
 from tests.stories.routing.world import AGENTS, ANYBODY, OWN
-from tests.stories.servers import postgres_of_its_own
+from tests.stories.servers import on_its_own
 from tests.stories.telling import step_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.stories.telling import Live, Story
+    from tests.stories.telling import Story
 
 _WEIGHTS: Final = {
     "the_other_router_goes_on": 6.0,
@@ -45,10 +42,4 @@ def story(seed: int) -> Story:
 
 
 over = partial(in_postgres, room=InTwoProcesses, lives=lived_by_two)
-
-
-@contextmanager
-def stage() -> Iterator[Live]:
-    """Return what lives a story, on a Postgres of its own."""
-    with postgres_of_its_own() as (dsn, _), over(dsn) as live:
-        yield live
+stage: Final = on_its_own(lambda dsn, _: over(dsn))

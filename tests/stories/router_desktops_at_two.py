@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tests.stories import router_at_desktops, router_at_two
 from tests.stories.router_in_postgres import in_postgres
 from tests.stories.routing.desktops import lived_at_desktops_of_two
 from tests.stories.routing.two import InTwoProcesses
-from tests.stories.servers import postgres_of_its_own
+from tests.stories.servers import on_its_own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.stories.telling import Live, Story
+    from tests.stories.telling import Story
 
 
 def story(seed: int) -> Story:
@@ -24,10 +21,4 @@ def story(seed: int) -> Story:
 
 
 over = partial(in_postgres, room=InTwoProcesses, lives=lived_at_desktops_of_two)
-
-
-@contextmanager
-def stage() -> Iterator[Live]:
-    """Return what lives a story, on a Postgres of its own."""
-    with postgres_of_its_own() as (dsn, _), over(dsn) as live:
-        yield live
+stage: Final = on_its_own(lambda dsn, _: over(dsn))

@@ -7,7 +7,7 @@ import tempfile
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
@@ -21,7 +21,7 @@ from tests.stories.routing.figures import Counted
 from tests.stories.routing.rooms import InPostgres
 from tests.stories.routing.teller import lived
 from tests.stories.routing.world import in_force, write_network
-from tests.stories.servers import postgres_of_its_own
+from tests.stories.servers import on_its_own
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -72,8 +72,4 @@ def in_postgres(
             runner.run(opened.__aexit__(None, None, None))
 
 
-@contextmanager
-def stage() -> Iterator[Live]:
-    """Return what lives a story, on a Postgres of its own."""
-    with postgres_of_its_own() as (dsn, _), in_postgres(dsn) as live:
-        yield live
+stage: Final = on_its_own(lambda dsn, _: in_postgres(dsn))

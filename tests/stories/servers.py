@@ -11,7 +11,10 @@ from deploy.native.ports import free_port
 from deploy.native.postgres import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from tests.stories.telling import Live
 
 
 @contextmanager
@@ -29,3 +32,14 @@ def postgres_of_its_own() -> Iterator[tuple[str, Path]]:
         finally:
             server.stop()
             server.remove_data()
+
+
+def on_its_own(over: Callable[[str, Path], AbstractContextManager[Live]]) -> Callable[[], AbstractContextManager[Live]]:
+    """Return what gives what lives a story a Postgres of its own, and a folder."""
+
+    @contextmanager
+    def stage() -> Iterator[Live]:
+        with postgres_of_its_own() as (dsn, folder), over(dsn, folder) as live:
+            yield live
+
+    return stage
