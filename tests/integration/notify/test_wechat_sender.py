@@ -13,11 +13,12 @@ import structlog
 
 from services.contracts.ids import derive, recipient_id
 from services.contracts.messages import RecipientHeard
-from services.contracts.values import Channel, Recipient
+from services.contracts.values import Channel, IncidentState, Recipient
 from services.notify import pending
 from services.notify.senders import Delivered, Refused, Retry
 from services.notify.senders.wechat import _WAIT_SECONDS, WechatSender
 from services.notify.wechat_file import read_wechat_accounts
+from services.runtime.clock import now
 from tests.integration.notify.wechat_platform import APPID, SECRET, Platform
 from tests.unit.notify.snapshots import NOW
 from tests.unit.notify.test_senders import LETTER as BY_SMS
@@ -202,6 +203,28 @@ async def test_what_may_have_been_taken_is_not_sent_again_once_the_platform_forg
 def of_wechat(desk, n: int):
     to = Recipient(channel=Channel.WECHAT, address=f"openid-{n}", account=ACCOUNT)
     return desk.make.member(n, n).model_copy(update={"recipient": to})
+
+
+@pytest.mark.parametrize("refused", ["wechat", "sms"])
+async def test_who_wrote_on_two_channels_is_told_all_by_one_though_the_other_refuses(
+    desk, deliveries, sender, platform, receiver, refused
+):
+    """What one of them does not take is in nobody's way by the other."""
+    (platform if refused == "wechat" else receiver).script.extend([43004 if refused == "wechat" else 422] * 3)
+    deliveries.start(deliveries.make(deliveries.webhook(receiver.url), (sender, (Channel.WECHAT,))))
+    changes = [
+        {"joined": [desk.make.member(1, 1), of_wechat(desk, 2)]},
+        {"etr": now() + timedelta(hours=2)},
+        {"state": IncidentState.RESTORED},
+    ]
+    told = ["received", "etr_set", "restored"]
+    for revision, change in enumerate(changes, start=1):
+        await desk.take(desk.make.changed(1, revision, **change))
+        wanted = {channel: "failed" if channel == refused else "sent" for channel in ("sms", "wechat")}
+        for channel, state in wanted.items():
+            await desk.wait_row(stage=told[revision - 1], channel=channel, state=state, attempts=1)
+    by_sms, by_wechat = [post.data["stage"] for post in receiver.posts], len(platform.sends)
+    assert (by_sms, by_wechat, len(platform.taken)) == (told, 3, 0 if refused == "wechat" else 3)
 
 
 @pytest.mark.parametrize(("trouble", "reason"), [("no token", "token_timeout"), ("no connection", "timeout")])
