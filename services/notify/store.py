@@ -48,13 +48,13 @@ WHERE recipient.address = '' OR recipient.link_id IS NULL
 # Always in the order of their ids, so that two batches wait for one another and never in a circle.
 _LOCK_RECIPIENTS: Final = """
 SELECT recipient_id FROM recipient
-WHERE recipient_id IN (
+WHERE recipient_id = ANY(ARRAY(
     SELECT unnest($1::uuid[])
     UNION
     SELECT r.recipient_id FROM subscription s JOIN report r USING (report_id) WHERE s.incident_id = ANY($2::uuid[])
     UNION
     SELECT recipient_id FROM report WHERE report_id = ANY($3::uuid[])
-)
+))
 ORDER BY recipient_id FOR NO KEY UPDATE OF recipient
 """
 _SUBSCRIPTIONS: Final = """
