@@ -24,6 +24,7 @@ from services.grid.short_names import short_of
 from services.grid.spelling import LATIN, SHORT, normalise
 from services.grid.traditional import TRADITIONAL, simplified
 from services.grid.typed import typed
+from services.grid.villages import SHORTEST_VILLAGE, group_in, names_a_hamlet, village_before, without_words
 
 if TYPE_CHECKING:
     from services.grid.typed import Typed
@@ -43,7 +44,7 @@ _COMMUNITY: Final = re.compile(r"^.*(?:社区(?:居委会)?|居委会|居民委�
 """A file may name the community that a road or an estate lies in: 荆丰社区文一西路."""
 _WITHIN: Final = re.compile(rf"{_TOWNS.pattern}|{_COMMUNITY.pattern}")
 _ROAD: Final = re.compile(
-    r"([\u4e00-\u9fff\d]{1,12}?)(大道|大街|胡同|(?<![线电短马道铁半])路(?!灯|由|过|上(?!的?\d))|街(?!道|坊)|(?<![街大])道(?!路)|巷)"
+    r"([\u4e00-\u9fff\d]{1,12}?)(大道|大街|胡同|(?<![线电短马道铁半条])路(?!灯|由|过|上(?!的?\d))|(?<!条)街(?!道|坊)|(?<![街大])道(?!路)|巷)"
 )
 _BEFORE: Final = r"(?:-|靠近|附近的?|上的?|大[概约]|的| ?no ?)?"
 _LETTERS: Final = "甲乙丙丁戊己庚辛"
@@ -68,14 +69,11 @@ _OF_AN_ESTATE: Final = re.compile(
 """The building of an estate that is numbered as a house is. Before 停电, 10号 may as well be the tenth of the month."""
 _COMMITTEE: Final = re.compile(r"(?<=村)(?:村?民)?委(?:员?会)?(?=\d)")
 """What stands in a customer file between a village and its group: 河口村民委员会7组 is 河口村7组."""
-_VILLAGE: Final = re.compile(
-    r"(?<=[\u4e00-\u9fff])(?P<group>\d{1,3})(?:村民|生产)?(?:小?组|社(?!区)|队)(?:(?P<house>\d{1,4})号)?"
-)
-_NAME_BEFORE: Final = re.compile(r"[\u4e00-\u9fff]{1,11}$")
-_DEVICE: Final = re.compile(r"\d组\D?\d{0,3}\D?(?:台|箱|配|公|杆|变)")
+_DEVICE: Final = re.compile(r"\d组[#第]?\d{0,3}[#号]?(?:台[变区]|箱[变式]|配[变电]|公[变用]|专变|杆|变)")
 """卫星8组1号台变 is what a transformer is called."""
-_SHORTEST_VILLAGE: Final = 2
+_VILLAGE_OF_A_TOWN: Final = re.compile(r"(?<=[镇乡])(?:(?![路街])[\u4e00-\u9fff]){1,4}?(?<![农全们本这个各每那该整])村")
 _VILLAGES: Final = ("村", "庄", "屯", "寨", "堡", "湾", "嘎查")
+_AN_ESTATE: Final = re.compile(ESTATES)
 _ESTATE_END: Final = re.compile(_ESTATES)
 """Without it there is no estate: to look for one in a text that names none is half of reading it."""
 _ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)((?:{ESTATES})*(?:{_ESTATES}))")
@@ -135,7 +133,7 @@ class Address:
         readings: House numbers and buildings that digits may mean in which no 号 stands between them, if the network
             has such a house: 123栋 is 3栋 of 12号 or 23栋 of 1号.
 
-    Of a village's group, ``road`` is the village and ``estate`` the group: 云泉村 and 云泉村3组.
+    Of a village's group or hamlet, ``road`` is the village: 云泉村 and 云泉村3组, 红坪村 and 红坪村沈家屯.
     """
 
     district: str = ""
@@ -219,8 +217,9 @@ def names_a_street_in_a_district(text: str) -> bool:
 
 
 def names_an_estate(text: str) -> bool:
-    """Tell whether a text may name an estate: False only where ``parse`` finds none."""
-    return _ESTATE_END.search(simplified(text)) is not None
+    """Tell whether a text may name an estate or a hamlet: False only where ``parse`` finds none."""
+    plain = simplified(text)
+    return any(one.search(plain) for one in (_ESTATE_END, _VILLAGE_OF_A_TOWN)) or names_a_hamlet(plain)
 
 
 @lru_cache(maxsize=4096)
@@ -283,6 +282,8 @@ def _chinese(plain: str) -> Address:
     district, start = _district(plain, last, until)
     road_name = _WITHIN.sub("", plain[max(start, road.start()) : road.end()]) if road is not None else ""
     estate_name = ""
+    if road is None and estate is None and (of_town := _VILLAGE_OF_A_TOWN.search(plain)) is not None:
+        estate_name = of_town[0]
     if estate is not None:
         begin = max(start, estate.start())
         if road is not None and begin < road.end() <= named:
@@ -329,6 +330,8 @@ def _estate(plain: str) -> re.Match[str] | None:
             first = first or found
     if _NAMED_BUILDING.search(plain) is None:
         return first
+    if first is not None and (whole := _ANY_ESTATE.match(plain, first.start())) is not None:
+        return whole  # 豪庭国际4栋 is no 豪庭
     return _ANY_ESTATE.search(plain, first.end() if first is not None else 0) or first
 
 
@@ -375,22 +378,21 @@ def _building_of_an_estate(plain: str, at: int) -> str:
 
 
 def _group(plain: str, *, near: bool) -> Address | None:
-    """Return the group of a village that an address names, if it is not on a road."""
-    village = _VILLAGE.search(plain)
-    if village is None or _ROAD.search(plain) is not None:
+    """Return the group or the hamlet of a village that an address names, if it is not on a road."""
+    group = group_in(plain)
+    if group is None or _ROAD.search(plain) is not None:
         return None
-    group, house = village.groups("")
-    end = village.start("group")
-    district, start = _district(plain, end - 1, end)
-    named = _NAME_BEFORE.search(plain, start, end)
-    if named is None:
-        return None
-    name = _TOWNS.sub("", named[0])
-    if not name.endswith(_VILLAGES):  # any name may be a village's (孙家洼3组), if nothing else is named
-        name = name[max(map(name.rfind, NO_NAME)) + 1 :]
-        if len(name) < _SHORTEST_VILLAGE or any(one.search(plain) for one in (_ESTATE_END, _BUILDING, _DEVICE)):
+    district, start = _district(plain, group.at - 1, group.at)
+    name = _TOWNS.sub("", village_before(plain, start, group))
+    if not group.is_numbered:
+        name = without_words(name)
+        if len(name) < SHORTEST_VILLAGE or _AN_ESTATE.search(plain) or _BUILDING.search(plain):
             return None
-    return Address(district=district, road=name, estate=f"{name}{group}组", building=house, near=near)
+    elif not name.endswith(_VILLAGES):  # any name may be a village's (孙家洼3组), if nothing else is named
+        name = without_words(name)
+        if len(name) < SHORTEST_VILLAGE or any(one.search(plain) for one in (_ESTATE_END, _BUILDING, _DEVICE)):
+            return None
+    return Address(district=district, road=name, estate=f"{name}{group.name}", building=group.house, near=near)
 
 
 def _english(plain: str) -> Address:

@@ -266,7 +266,7 @@ def _weigh_houses(
         trust *= _trust_of(how, rules) * (_ALONE if how is How.CHARACTER and not said.district else 1.0)
     if said.district and step >= ANYWHERE:
         trust *= _ELSEWHERE
-    if fit < _SAID_LESS:
+    if fit < _SAID_LESS and not said.is_village:  # whose numbers tell nothing of how far two homes are apart
         trust *= 0.5 + 0.5 * fit
     return weighed, trust
 

@@ -337,10 +337,10 @@ def _address(evidence: PlaceEvidence) -> Address | None:
         bare = bare_in(text)
     if bare is None:
         return None
-    district = bare.district or given.district
-    if is_road(bare.name):
-        return Address(district, bare.name, near=bare.near)
-    return Address(district, estate=bare.name, part=normalise(bare.part), near=bare.near)
+    district, name = bare.district or given.district, normalise(bare.name)
+    if is_road(name):
+        return Address(district, name, near=bare.near)
+    return Address(district, estate=name, part=normalise(bare.part), near=bare.near)
 
 
 @lru_cache(maxsize=4096)  # whether it says where is asked before where that is

@@ -13,6 +13,7 @@ from services.grid.alike import BY_SHORT_NAME, Alike, How, is_road
 from services.grid.parts import apart, is_in
 from services.grid.short_names import is_village
 from services.grid.steps import ANYWHERE, HOUSE_STEPS, NEIGHBOUR_STEPS, STREET_STEPS
+from services.grid.streets import street_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -32,7 +33,7 @@ def as_read(said: Address, houses: Sequence[House], crowded: Collection[int]) ->
         crowded: Steps in which more than ``MOST_HOUSES`` were found.
     """
     if said.is_village:
-        return _of_a_village(houses, crowded)
+        return _of_a_village(said, houses, crowded)
     if said.part and said.building:
         return _of_a_part(said, houses, crowded)
     if not said.readings:
@@ -68,28 +69,25 @@ def _of_a_part(said: Address, houses: Sequence[House], crowded: Collection[int])
     return _nearest(numbered or [one for one in houses if one.step in STREET_STEPS], crowded)
 
 
-def _of_a_village(houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:
+def _of_a_village(said: Address, houses: Sequence[House], crowded: Collection[int]) -> tuple[tuple[House, ...], bool]:
     """Return the houses of the group that was said; in the district that was said rather the village than none."""
+    group = street_names(said.estate)
     for only in (
-        lambda one: one.step < ANYWHERE and _is_group(one),
+        lambda one: one.step < ANYWHERE and one.street in group,
         lambda one: one.step < ANYWHERE,
-        _is_group,
+        lambda one: one.street in group,
     ):
         if found := tuple(filter(only, houses)):
             return found, False
     return tuple(houses), bool(crowded)
 
 
-def _is_group(house: House) -> bool:
-    return house.street.endswith("组")
-
-
 def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[House, ...]:
     """Return the houses by which a street may be meant that is like the one that was said, the likeliest way first.
 
     The rest of the address must bear it out: the street has the house that was said, in the district that was said. Who
-    says no house but the name of an estate may mean one that sounds the same, or is called so for short; not if a
-    village is called so, too.
+    says no house but the name of an estate may mean one that sounds the same, or is called so for short; not if both an
+    estate and a village are called so. Villages alone are: 白桥 is 白桥村.
     """
     numbered = any(site.number for site in said.sites)
     steps = (HOUSE_STEPS | NEIGHBOUR_STEPS if said.near else HOUSE_STEPS) if numbered else STREET_STEPS
@@ -99,8 +97,9 @@ def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[Hous
         fit = [one for one in fit if not is_road(one.street) and alike.how(one.street) in {*BY_SHORT_NAME, How.SOUND}]
     best = min((alike.how(one.street) for one in fit), default=How.SOUND)
     likeliest = tuple(one for one in fit if alike.how(one.street) is best)
-    if best is How.SHORT and any(is_village(one.street) for one in likeliest):
-        return () if not numbered else tuple(one for one in likeliest if not is_village(one.street))
+    estates = tuple(one for one in likeliest if not is_village(one.street))
+    if best is How.SHORT and len(estates) < len(likeliest) and (numbered or estates):
+        return estates if numbered else ()
     return likeliest
 
 

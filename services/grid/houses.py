@@ -52,7 +52,8 @@ class Wanted(NamedTuple):
     """What to look for in the order of ``steps``: streets, districts and the range of numbers.
 
     Of a number with more houses than ``MOST_HOUSES`` (a lane, a large estate at one gate) those of the building count,
-    or where none was said, the transformers of all.
+    or where none was said, the transformers of all. Of a whole street with more rows the transformers count, too: a
+    file that has half of its addresses without the district has each transformer several times.
     """
 
     streets: tuple[str, ...]
@@ -73,8 +74,9 @@ def wanted(said: Address, alike: Alike | None = None) -> tuple[Wanted, ...]:
     the file may name or not.
     """
     if said.is_village and alike is None:
-        group, village = replace(said, road=""), replace(said, estate="", building="")
-        return _wanted(group, None), _wanted(village, None)
+        group, village = replace(said, road=""), _wanted(replace(said, estate="", building=""), None)
+        names = village.streets if said.road.endswith("村") else (*village.streets, f"{said.road}村")
+        return _wanted(group, None), village._replace(streets=names)
     if said.road and said.estate and said.building and alike is None:
         road, estate = replace(said, estate="", part=""), replace(said, road="", number=STREET_ROW)
         return _wanted(road, None), *wanted(estate)
@@ -112,17 +114,17 @@ def spot_in(tree: Tree, device: str) -> Spot:
 def _together(every: Iterable[tuple[str, Row]], building: str) -> list[tuple[str, Row]]:
     """Return the houses of one number by transformer: those of a building that was said, else the whole lane.
 
-    None of more than are counted.
+    Likewise the rows of a street, which are apart by the part of an estate. None of more than are counted.
     """
     most = MOST_HOUSES if building else MOST_COUNTED
     own = list(islice((one for one in every if not building or one[1].building == building), most + 1))
     if len(own) > most:
         return []
-    customers: dict[tuple[str, str], int] = {}
-    for street, row in own:
-        customers[street, row.transformer_id] = customers.get((street, row.transformer_id), 0) + row.customers
+    customers: Counter[tuple[str, str, str]] = Counter()
     number = own[0][1].number if own else STREET_ROW
-    found = ((street, Row(number, "", building, at, count)) for (street, at), count in customers.items())
+    for street, row in own:
+        customers[street, building if number else row.building, row.transformer_id] += row.customers
+    found = ((street, Row(number, "", of, at, count)) for (street, of, at), count in customers.items())
     return list(islice(found, MOST_HOUSES + 1))
 
 
@@ -190,8 +192,8 @@ class HouseIndex:
                 continue
             every = self._between(streets, low, high, want, where)
             rows = list(islice(every, MOST_HOUSES + 1))
-            if which == "exact" and len(rows) > MOST_HOUSES:
-                rows = _together(chain(rows, every), want.building) or rows
+            if which != "neighbours" and len(rows) > MOST_HOUSES:
+                rows = _together(chain(rows, every), want.building if which == "exact" else "") or rows
             if rows:
                 return tuple(
                     House(step, self._spot(row), name, row.number, row.building, row.customers) for name, row in rows

@@ -140,7 +140,7 @@ def _each_step(select: str) -> str:
     )
 
 
-_EXACT: Final = ", ".join(str(look) for look, one in enumerate(LOOKS) if one.numbers == "exact")
+_COUNTED: Final = ", ".join(str(look) for look, one in enumerate(LOOKS) if one.numbers != "neighbours")
 _FIRST_STEP: Final = _each_step("""
 (SELECT {look} AS look FROM grid.house WHERE version = (SELECT version FROM current) AND {where} LIMIT 1)
 """)
@@ -179,16 +179,17 @@ WITH asked_point AS MATERIALIZED (
     CROSS JOIN LATERAL (
         WITH limited AS MATERIALIZED (
             SELECT * FROM ({_OF_STEP}) AS steps LIMIT {MOST_HOUSES + 1} -- what fits everywhere costs no more
-        ), counted AS MATERIALIZED ( -- of a number that has too many houses
+        ), counted AS MATERIALIZED ( -- of a number that has too many houses, or a street that has too many rows
             SELECT * FROM ({_OF_STEP}) AS steps
-            WHERE (asked.house = '' OR building = asked.house) AND first.look IN ({_EXACT})
+            WHERE (asked.house = '' OR building = asked.house OR number = 0) AND first.look IN ({_COUNTED})
                 AND (SELECT count(*) FROM limited) > {MOST_HOUSES}
             LIMIT {MOST_COUNTED + 1}
         ), own AS MATERIALIZED (
-            SELECT step, street, number, asked.house AS building, transformer_id, sum(customers)::integer AS customers
-            FROM counted
-            WHERE (SELECT count(*) FROM counted) <= CASE asked.house WHEN '' THEN {MOST_COUNTED} ELSE {MOST_HOUSES} END
-            GROUP BY step, street, number, transformer_id
+            SELECT step, street, number, of AS building, transformer_id, sum(customers)::integer AS customers
+            FROM (SELECT *, CASE number WHEN 0 THEN building ELSE asked.house END AS of FROM counted) AS by_number
+            WHERE (SELECT count(*) FROM counted)
+                <= CASE WHEN asked.house = '' OR number = 0 THEN {MOST_COUNTED} ELSE {MOST_HOUSES} END
+            GROUP BY step, street, number, of, transformer_id
             LIMIT {MOST_HOUSES + 1}
         )
         SELECT step, street, number, building, transformer_id, customers, found FROM (

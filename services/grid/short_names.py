@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from services.grid.estates import ESTATES, ESTATES_OR_NOT, NO_NAME, VILLAGES
 from services.grid.numerals import western
 from services.grid.traditional import simplified
+from services.grid.villages import hamlet_of, is_of_a_family
 
 _KIND: Final = re.compile(rf"(?:华庭|{ESTATES}|{ESTATES_OR_NOT})$")
 _IS_VILLAGE: Final = re.compile(rf"(?<!新)(?:{VILLAGES})$")
@@ -32,29 +33,41 @@ _LAST_WORD: Final = re.compile(rf"^.*[{NO_NAME}](?=..)")
 _LONGEST_TEXT: Final = 300
 _CLAUSE: Final = re.compile(r"[\w()（）]+")
 _WORDS: Final = f"{NO_NAME}没停断跳电灯闸闪不么谁啥哪很吧啊呀嘛"
-_NAME: Final = rf"(?P<name>(?:(?![{_WORDS}])[\u4e00-\u9fff]){{2,8}}?)"
+_NAME: Final = rf"(?P<name>(?:(?![{_WORDS}])[\u4e00-\u9fff]){{2,12}}?)"
 _PART: Final = r"[(（]?(?P<part>第?[零一二三四五六七八九十\da-zA-ZⅠ-Ⅳ]{1,3}期|[东南西北中a-zA-Z]区)?[)）]?"
 _NEAR: Final = "附近|旁边|对面|斜对面|隔壁|周边|一带|门口|后面|前面"
-_OVER_THERE: Final = "那边|这边|那里|这里|那儿|这儿|那一?片|这一?片|里面|里头|里"
+_OVER_THERE: Final = "那边|这边|那里|这里|那儿|这儿|那一?片|这一?片|里面|里头|(?<!家)里"
 _THERE: Final = f"(?:这|那|的)?(?P<near>{_NEAR})?(?:{_OVER_THERE})?的?"
 _WHEN: Final = (
     "(?:今天|今晚|今早|昨天|昨晚|刚才|刚刚|现在|早上|上午|中午|下午|晚上|半夜|凌晨|已经|突然|忽然|一直|经常|老是|总是|又|还|也|都|全部|"
     "全都|全|整个|整片|一片|大面积|怎么|为什么|好像|可能|是不是)"
 )
+_WHOSE: Final = (
+    "(?:(?:(?:我们?|咱们?|俺们?)?(?:家里?|家中|这边|这里|这一?片|那一?片)"
+    "|[整全](?:条街|栋楼|幢楼|个?村|个?小区|楼|片)|周围|四周|到处)的?)?"
+)
+"""Who has no power there: 望江路家里停电了, 柳湾整条街都停了."""
 _OUT: Final = (
-    "(?:(?:停了?|没有?了?|没得|无|断了?)电(?![话梯视影车脑])|没来电|停水停电|跳了?闸|电停|电没|灯全灭|黑了|漆黑|全黑)"
+    "(?:[都全]停了|(?:停了?|没有?了?|没得|无|断了?)电(?![话梯视影车脑])|没来电|停水停电|跳了?闸|电停|电没"
+    "|灯全灭|黑了|漆黑|全黑)"
 )
 _OUT_ANYWHERE: Final = re.compile(_OUT)
 _DARK: Final = re.compile(
-    rf"(?:您好|你好|喂|请问|麻烦|{_WHEN})*(?:我们?家?)?(?:住|在|是|住在)?{_NAME}{_PART}{_THERE}{_WHEN}*(?:都|是|就|了)*{_OUT}"
+    rf"(?:您好|你好|喂|请问|麻烦|{_WHEN})*(?:我们?家?)?(?:住|在|是|住在)?{_NAME}{_PART}{_THERE}{_WHOSE}{_WHEN}*(?:都|是|就|了)*{_OUT}"
 )
+_ROAD_FIRST: Final = re.compile(
+    r"(?:您好|你好|喂|请问|麻烦)*(?:(?:我们?)?(?:家住在?|家在|住在?|家|们))?"
+    rf"(?P<name>(?:(?![{_WORDS}])[\u4e00-\u9fff]){{2,12}}?(?:大道|大街|胡同|(?<![线电短马道铁半公条])路(?!灯|由|过)|(?<!条)街(?!道|坊)|巷))"
+)
+"""A road with which a clause begins, whatever follows: 望江路冰箱都停了."""
 _LIVES: Final = re.compile(
     rf"(?:您好|你好|喂)*(?:我们?家?住在?|我们?家?在|家住在?|住在|(?:我|我们)?(?:这里|这边)是|地址[是在]?|位置[是在]?){_NAME}{_PART}{_THERE}"
 )
 _ALONE: Final = re.compile(rf"{_NAME}{_PART}{_THERE}")
 _DISTRICT: Final = re.compile(r"^.{1,7}?[市区县镇乡](?=..)")
+_OF_A_TOWN: Final = re.compile(r"^.{2,7}?[镇乡](?=..)")
 _NO_NAME: Final = re.compile(
-    "^家|家里|家中|全家|大家|屋|楼|隔壁|邻居|小区|社区|村里|村子|全村|整村|镇上|街上|路边|路上|城区|市区|县城|学校|医院|公司|单位|工厂|厂里|厂房|车间|商场|超市|市场|"
+    "^报|^家|家里|家中|全家|大家|屋|楼|隔壁|邻居|小区|社区|村里|村子|全村|整村|镇上|街上|路边|路上|城区|市区|县城|学校|医院|公司|单位|工厂|厂里|厂房|车间|商场|超市|市场|"
     "菜场|公园|广场|宾馆|酒店|饭店|银行|车站|地铁|高铁|政府|办公|宿舍|教室|店里|门店|商铺|店铺|门面|外地|外面|外头|上班|回家|"
     "[今昨前明]天|[今昨]晚|早上|上午|中午|下午|晚上|半夜|凌晨|夜里|刚才|刚刚|现在|目前|突然|忽然|一直|经常|已经|又|还|全部|全都|到处|整个|"
     "整栋|整片|周围|附近|所有|一片|大面积|线路|变压|空调|冰箱|热水|设备|打雷|下雨|刮风|台风|暴雨|雷雨|计划|通知|临时|检修|施工|"
@@ -95,9 +108,13 @@ def short_of(estate: str) -> Short | None:
 
 
 def key_of(estate: str) -> tuple[str, ...]:
-    """Return the key that an estate shares with what people call it; none for what is no estate."""
+    """Return the keys that an estate shares with what people call it; none for what is no estate.
+
+    A hamlet is called without its village, too: 红坪村沈家屯 is 沈家屯.
+    """
     found = short_of(_LAST_WORD.sub("", estate))
-    return () if found is None else (f"short {found.name}",)
+    names = () if found is None else (found.name, hamlet_of(estate))
+    return tuple(f"short {name}" for name in names if name)
 
 
 def said_keys_of(said: str) -> tuple[str, ...]:
@@ -112,6 +129,8 @@ def said_keys_of(said: str) -> tuple[str, ...]:
 def may_stand_for(said: str, estate: str) -> bool:
     """Tell whether an estate of the network may be meant by what was said, having its short name."""
     one, other = short_of(_LAST_WORD.sub("", said)), short_of(estate)
+    if one is not None and one.firm + one.name + one.kind == hamlet_of(estate):
+        return True
     if one is None or other is None or (one.firm and other.firm and one.firm != other.firm):
         return False
     if _is_all_of(one, other):
@@ -155,17 +174,28 @@ def bare_in(text: str, *, is_address: bool = False) -> Bare | None:
         found = (alone if is_address else None) or _LIVES.fullmatch(clause) or _DARK.match(clause)
         if found is None and alone is not None and _is_dark(alone["name"], plain):
             found = alone
-        if found is None:
+        road = _ROAD_FIRST.match(clause)
+        if found is not None and (road is None or _is_called(found["name"])):
+            name, part, near = found["name"], found["part"] or "", found["near"] is not None
+        elif road is not None and _OUT_ANYWHERE.search(plain) is not None:
+            name, part, near = road["name"], "", False
+        else:
             continue
-        name = found["name"]
         district = town[0] if (town := _DISTRICT.match(name)) is not None else ""
         name = name[len(district) :]
         if _NO_NAME.search(name) is None and (short_of(name) is not None or _ROAD.fullmatch(name) is not None):
-            return Bare(name, found["part"] or "", district, found["near"] is not None)
+            return Bare(name, part, district, near)
     return None
 
 
 def _is_dark(name: str, text: str) -> bool:
-    """Tell whether a name that stands alone is one by what it ends in, in a text that tells of an outage."""
-    is_one = _ROAD.fullmatch(name) is not None or ((found := short_of(name)) is not None and found.kind != "")
+    """Tell whether a name that stands alone is one, in a text that tells of an outage: by its end, or by its town."""
+    is_one = _is_called(name) or _OF_A_TOWN.match(name) is not None
     return is_one and _OUT_ANYWHERE.search(text) is not None
+
+
+def _is_called(name: str) -> bool:
+    """Tell whether a name is called as roads, estates, villages and hamlets are."""
+    if _ROAD.fullmatch(name) is not None or is_of_a_family(name):
+        return True
+    return (found := short_of(name)) is not None and found.kind != ""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from services.grid.alike import may_mean
 from services.grid.parts import apart
 from services.grid.short_names import is_village, may_stand_for
+from services.grid.villages import apart as in_group
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,7 +27,6 @@ _COUNTY: Final = re.compile(rf"\d{{1,5}}区|.{{1,8}}?[{''.join(_COUNTIES)}](?![�
 _SHORT_DISTRICT: Final = (2, 3)  # characters
 _SHORTEST_STREET: Final = 3
 _LONGEST_DISTRICT: Final = 12  # characters
-_GROUP: Final = re.compile(r"\d{1,3}组$")
 _COMPASS: Final = "东南西北中"
 _COMPASS_EN: Final = frozenset(
     ("north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest"),
@@ -61,13 +61,12 @@ def street_names(said: str) -> tuple[str, ...]:
 
 def _other_village(said: str) -> str:
     """Return the group of a village with 村 where it was said without, and the other way round: 高桥5组, 高桥村5组."""
-    group = _GROUP.search(said)
-    if group is None:
+    village, group = in_group(said)
+    if not group:
         return _whole_village(said)
-    village = said[: group.start()]
     if not village.endswith("村"):
-        return f"{village}村{group[0]}"
-    return f"{village[:-1]}{group[0]}" if len(village) > 2 else ""  # noqa: PLR2004  张村 is no 张
+        return f"{village}村{group}" if village else ""
+    return f"{village[:-1]}{group}" if len(village) > 2 else ""  # noqa: PLR2004  张村 is no 张
 
 
 def _whole_village(said: str) -> str:

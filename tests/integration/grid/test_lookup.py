@@ -374,6 +374,33 @@ async def test_a_long_lane_is_where_its_transformers_are_as_in_memory(grid, tmp_
     assert {one.spot.transformer_id for one in places[0].candidates} == {"T0", "T1", "T2", "T3"}
 
 
+async def test_a_street_of_many_spellings_is_where_its_transformers_are_as_in_memory(grid, tmp_path):
+    devices = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
+    devices += [DeviceRow(f"T{n}", "S", "transformer", False, 31.0 + n / 100, 118.0) for n in range(110)]
+    spelt = ("", "鼓楼区", "城北街道", "鼓楼区城北街道")
+    homes = [f"{spelt[n % 4]}望江路{n + 1}号" for n in range(120)]  # of 30 transformers, each in four districts
+    homes += [f"{spelt[n % 4]}黄河路{n + 1}号" for n in range(280)]  # of 70
+    homes += [f"{spelt[n % 4]}丽景花园{n % 2 + 1}期{n + 1}栋" for n in range(40)]  # of 10, each in both phases
+    book = await homes_imported(grid, tmp_path, devices, homes, to_a_transformer=4)
+    said = {"望江路停电": ("S", 5), "黄河路停电": (None, 0), "丽景花园停电": ("S", 5), "丽景花园2期停电": ("S", 5)}
+    reports = [PlaceEvidence(text=one) for one in said]
+    places = await resolve_places(grid, reports)
+    assert places == [book.resolve(one) for one in reports]
+    assert [(place.area, len(place.candidates)) for place in places] == list(said.values())
+
+
+async def test_hamlets_are_found_as_in_memory(grid, tmp_path):
+    devices = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
+    devices += [DeviceRow(f"T{n}", "S", "transformer", False, 31.0 + n / 100, 118.0) for n in range(3)]
+    homes = ["盐池镇红坪村沈家屯11号", "盐池镇红坪村韩家沟唐勇", "盐池镇白桥村2组7号"]
+    book = await homes_imported(grid, tmp_path, devices, homes)
+    said = {"红坪沈家屯没电": "T0", "韩家沟停电了": "T1", "红坪村韩家沟停电了": "T1", "白桥停电了": "T2"}
+    reports = [PlaceEvidence(text=one) for one in said]
+    places = await resolve_places(grid, reports)
+    assert places == [book.resolve(one) for one in reports]
+    assert [place.transformer_id for place in places] == list(said.values())
+
+
 async def test_phases_and_short_names_of_estates_are_found_as_in_memory_by_no_more_than_four_queries(grid, tmp_path):
     devices = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
     for n in range(100):

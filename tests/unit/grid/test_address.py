@@ -139,6 +139,11 @@ HOME = "1区团结北路227号5栋3001室"
         # villages
         ("清河镇云泉村三组12号", {"district": "清河镇", "road": "云泉村", "estate": "云泉村3组", "building": "12"}),
         ("我家住云泉村第3村民小组", {"road": "云泉村", "estate": "云泉村3组"}),
+        # an estate whose name goes on behind what estates are called, and its building before other words
+        ("名仕豪庭国际4栋", {"estate": "名仕豪庭国际", "building": "4"}),
+        ("湖东社区恒大绿洲3栋", {"estate": "恒大绿洲", "building": "3"}),
+        ("阳光小区4#怎么又停电了", {"estate": "阳光小区", "building": "4"}),
+        ("4#变压器停电", {}),
         ("李家庄5队", {"road": "李家庄", "estate": "李家庄5组"}),
         ("石桥村6社区", {"estate": "石桥村"}),
         ("清河镇云泉村停电了", {"district": "清河镇", "estate": "云泉村"}),

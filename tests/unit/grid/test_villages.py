@@ -1,0 +1,125 @@
+"""Hamlets of villages and villages by their names: what is found, what is left open. The network is made up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from services.grid.address import parse
+from services.grid.evidence import PlaceEvidence
+from services.grid.streets import same_house
+from services.grid.villages import hamlet_of
+from tests.unit.grid.homes import book_of
+
+_BOOK: Final = book_of(
+    [
+        ("T1", "平川县盐池镇红坪村沈家屯11号"),
+        ("T2", "盐池镇红坪村韩家沟唐勇"),
+        ("T3", "平川县盐池镇白桥村2组7号"),
+        ("T4", "马家店乡东坝村于家塆陈贵"),
+        ("T5", "大柳镇新堰村16号"),
+        ("T6", "石门镇前溪梁家坪3号"),
+        ("T7", "石门镇竹峰村上湾5号"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *((f"{words}红坪村沈家屯{more}", "T1") for words, more in (("", "停电了"), ("我家住", ""), ("盐池镇", "11号"))),
+        *(
+            ("红坪沈家屯没电", "T1"),
+            ("平川县盐池镇红坪村沈家屯郑梅家整条街都停了", "T1"),
+            ("红坪村韩家沟唐勇家停电", "T2"),
+        ),
+        *(
+            ("马家店乡东坝于家塆，又停电了", "T4"),
+            ("东坝村于家塆8号没电", "T4"),
+            ("停电了。地址：马家店乡东坝村", "T4"),
+        ),
+        *(("前溪村梁家坪没电了", "T6"), ("石门镇前溪梁家坪", "T6"), ("竹峰村上湾停电", "T7")),
+    ],
+)
+def test_a_hamlet_is_found_by_its_village(said, where):
+    assert _BOOK.resolve(PlaceEvidence(text=said)).transformer_id == where
+    assert _BOOK.resolve(PlaceEvidence(address=said)).transformer_id == where
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *(("沈家屯停电了", "T1"), ("停电了，于家塆", "T4"), ("我们住韩家沟，没电", "T2")),
+        *(("白桥停电了", "T3"), ("白桥周围都黑了", "T3"), ("盐池镇白桥，一片漆黑", "T3")),
+        *(("大柳镇新堰村打雷以后就没电了", "T5"), ("新堰家里没电", "T5"), ("马家店乡东坝家里停电了", "T4")),
+    ],
+)
+def test_a_village_and_a_hamlet_are_found_by_their_names_alone(said, where):
+    assert _BOOK.resolve(PlaceEvidence(text=said)).transformer_id == where
+
+
+def test_a_hamlet_that_nobody_has_is_somewhere_in_its_village():
+    place = _BOOK.resolve(PlaceEvidence(address="红坪村赵家坡"))
+    assert {one.spot.transformer_id for one in place.candidates} == {"T1", "T2"}
+    assert _BOOK.resolve(PlaceEvidence(address="白桥村赵家坡9号")).transformer_id == "T3"
+
+
+def test_a_hamlet_that_two_villages_have_is_one_or_the_other():
+    book = book_of([("T1", "清河镇上庄村王家湾1号"), ("T2", "清河镇石桥村王家湾1号"), ("T3", "清河镇石桥村李家湾1号")])
+    place = book.resolve(PlaceEvidence(text="王家湾停电了"))
+    assert {one.spot.transformer_id for one in place.candidates} == {"T1", "T2"}
+    assert book.resolve(PlaceEvidence(text="石桥村王家湾停电了")).transformer_id == "T2"
+
+
+def test_a_house_that_is_not_in_the_file_is_where_its_group_is():
+    book = book_of([*(("T1", f"清河镇大石村3组{n}号") for n in (1, 2, 3)), ("T2", "清河镇大石村4组1号")])
+    place = book.resolve(PlaceEvidence(address="清河镇大石村3组12号"))
+    assert (place.transformer_id, "address_neighbours" in place.evidence) == ("T1", True)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["我家院子停电了", "全村沟里都没电", "回家坡上停电", "清河镇全村没电", "学校食堂大家坐着，没电", "新村停电了"],
+)
+def test_other_words_are_no_hamlet(said):
+    place = _BOOK.resolve(PlaceEvidence(text=said))
+    assert (place.transformer_id, place.area) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "parts"),
+    [
+        ("李家屯小区3栋", {"estate": "李家屯小区", "building": "3"}),
+        ("幸福新村王家大院3栋", {"estate": "王家大院", "building": "3"}),
+        ("马家店乡", {"district": "马家店乡"}),
+        ("东坝1组，冰箱都停了", {"road": "东坝", "estate": "东坝1组"}),
+        ("卫星8组1号台变", {}),
+        ("红坪村沈家屯唐勇", {"road": "红坪村", "estate": "红坪村沈家屯"}),
+        ("红坪村村口", {"estate": "红坪村"}),
+    ],
+)
+def test_what_is_read_as_a_hamlet(said, parts):
+    read = parse(said)
+    assert {
+        name: value for name in ("district", "road", "estate", "building") if (value := getattr(read, name))
+    } == parts
+
+
+@pytest.mark.parametrize(
+    ("said", "stored", "same"),
+    [
+        ("红坪村沈家屯11号", "盐池镇红坪沈家屯11号", True),
+        ("红坪村沈家屯12号", "红坪村沈家屯11号", False),
+        ("红坪村韩家沟", "红坪村沈家屯11号", False),
+        ("红坪村沈家屯", "红坪村沈家屯11号", None),
+    ],
+)
+def test_a_hamlet_is_held_against_the_customers_own(said, stored, same):
+    assert same_house(parse(said), parse(stored)) is same
+
+
+def test_a_hamlet_is_what_stands_behind_a_village():
+    assert [
+        hamlet_of(one) for one in ("红坪村沈家屯", "红坪沈家屯", "红坪村3组", "沈家屯", "阳光小区", "新村小院")
+    ] == [*("沈家屯", "沈家屯", "", "", "", "")]
