@@ -112,7 +112,7 @@ async def test_control_without_putting_aside_all_orders_wait(cluster: KafkaClust
     await world.settled(35)
     cluster.kill(AWAY)
     await world.produce(map(a_record, [a_report(n) for n in range(35, 105)]))
-    assert not await only_the_sick_wait(world, 105, 25)
+    assert not await only_the_sick_wait(world, 105, 15)
     assert {0, 1} & set(await waiting(world))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deploy.native.kafka import KafkaBroker
     from tests.service_process import Service
 
-AWAY_S = 30.0
+AWAY_S = 20.0
 SENDERS = 150
 MOST_UNRESOLVED = 60
 PAUSE_S = 0.5
