@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-FILES: Final = {author: Path(__file__).with_name(name) for author, name in (("one", "said.txt"), ("two", "told.txt"))}
-"""What each of two authors wrote, apart from one another: each before having seen the lists."""
+FILES: Final = {
+    author: Path(__file__).with_name(name)
+    for author, name in (("one", "said.txt"), ("two", "told.txt"), ("three", "called.txt"))
+}
+"""What each of three authors wrote, apart from one another: each before having seen the lists."""
 NO_BUSINESS: Final = "none"
 """Label of what is no business of a hotline's: thanks, wrong numbers, advertisements, "a person, please"."""
 DANGER, OUTAGE, NOTHING, EITHER, OPEN = "danger", "outage", "nothing", "either", "open"

@@ -194,9 +194,12 @@ def _read(keywords: Keywords, text: str) -> Reading:
 
     hazards: tuple[str, ...] = ()
     if not keywords.dangers.isdisjoint(likely):
-        danger = keywords.denials.heard_out(plain)
-        hazards = tuple(sorted(name for name, words in keywords.hazards if found(words, danger) is not None))
+        danger = keywords.denials.heard_out(plain) if keywords.denials.words in likely else plain
+        named_dangers = ((name, words) for name, words in keywords.hazards if words in likely)
+        hazards = tuple(sorted(name for name, words in named_dangers if found(words, danger) is not None))
     fault = next(((kind, word) for kind, words in keywords.faults if (word := found(words)) is not None), None)
+    if fault is None and "\n" in text:
+        fault = _told_alone(keywords, text)
     named: dict[str, str] = {}
     for business_type, words in keywords.rules:
         if words in likely and (word := found(words)) is not None:
@@ -217,6 +220,16 @@ def _read(keywords: Keywords, text: str) -> Reading:
         urges=found(keywords.urges, rest) is not None,
         past_danger=found(keywords.past_danger) is not None,
     )
+
+
+def _told_alone(keywords: Keywords, text: str) -> tuple[str, str] | None:
+    """Return the fault that is all one of several messages says: 停了 after a greeting is 停了."""
+    messages = tuple(map(normalise, text.split("\n")))
+    for kind, words in keywords.faults:
+        for message in messages:
+            if (word := words.told_alone(message)) is not None:
+                return kind, word
+    return None
 
 
 @frozen(kw_only=True)

@@ -17,7 +17,7 @@ from ahocorasick_rs import AhoCorasick
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    _Met = tuple["_Alike | None", int]  # words that have a core, and where it stands
+    _Met = tuple["_Alike", int]  # words that have a core, and where it stands
 
 _HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # Also what only shapes or stretches letters: Arabic tatweel and high hamza, joiners, Mongolian variation selectors.
@@ -50,6 +50,7 @@ _TRADITIONAL: Final = (
     "丟丢為为烏乌僅仅淨净區区嚨咙墊垫錄录顯显術术條条標标棟栋橫横滅灭燭烛盤盘碼码積积紋纹繞绕繩绳記记證证讀读輛辆鍵键霧雾頂顶須须"
     "書书侶侣儕侪鑿凿剛刚華华廂厢縣县吶呐糰团團团實实層层廣广彈弹強强攬揽雜杂槍枪渾浑盜盗禮礼禍祸竄窜籤签簽签籃篮脫脱藥药獲获藍蓝慮虑覽览評评識识詐诈調调貨货質质貼贴"
     "躥蹿輪轮鐘钟鍾钟鑽钻鋁铝鋪铺鎮镇長长閉闭隊队飯饭飲饮凱凯"
+    "統统專专產产凍冻勁劲賣卖園园歸归擋挡柵栅毀毁滾滚筆笔練练繃绷講讲轟轰鏟铲順顺預预題题馬马騙骗"
     "輔辅畫画嘸呒曬晒係系環环綠绿鋼钢訓训絆绊"
 )
 _SAME: Final = str.maketrans({"\U0001f525": "火", **dict(zip(_TRADITIONAL[::2], _TRADITIONAL[1::2], strict=True))})
@@ -74,7 +75,8 @@ class WordList:
 
     A word in Latin letters must stand alone; ``spark*`` finds any ending, and ``power * out`` lets up to three words
     come between. A word in any other script is found anywhere: Chinese puts no spaces between words; in it ``电线*断``
-    lets up to eight characters of the same sentence come between. ``^停了$`` is found where nothing else is said.
+    lets up to eight characters of the same sentence come between. ``^停了$`` is found where nothing else is said;
+    ``told_alone`` tells it of one of several messages.
     """
 
     def __init__(self, words: Iterable[str], ignore: Iterable[str] = ()) -> None:
@@ -95,18 +97,16 @@ class WordList:
             check_word(form)
         whole = [form for form in self._spelled if is_whole(form)]
         plain = sorted(self._spelled.keys() - set(whole), key=_longest_first)
-        by_core: dict[tuple[str, bool], list[str]] = {}
-        for form in plain:
-            by_core.setdefault((_core(form), _LATIN.match(form) is not None), []).append(form)
+        self._alone = {form[1:-1]: form for form in whole}
         self._every = _Search(plain)
         self._ignored = _Search(passed_over)
-        self.cores: tuple[tuple[str, _Alike | None], ...] = (
-            *((core, _Alike(core, forms)) for (core, _), forms in by_core.items()),
+        self.cores: tuple[tuple[str, _Alike], ...] = (
+            *((core, _Alike(core, forms)) for (core, _), forms in _by_core(plain).items()),
             *((form[1:-1], _Whole(form[1:-1], [form])) for form in whole),
-            *((core, None) for core in set(map(_core, passed_over))),
+            *((core, _Passed(core, forms)) for (core, _), forms in _by_core(passed_over).items()),
         )
         """Plain strings, at least one of which stands in any text in which a word is found, with the words that have
-        it; with None, one that stands in any text with a phrase to ignore."""
+        it, or a phrase to ignore."""
 
     def find(self, text: str, met: Sequence[_Met] | None = None) -> str | None:
         """Return the first word of the list that a normalised text has; None if it has none.
@@ -121,6 +121,11 @@ class WordList:
         if found is not None and ignored and (left := self._ignored.blanked(text)) != text:
             found, _ = self._first(left, self._meet(left))
         return None if found is None else self._spelled[found]
+
+    def told_alone(self, message: str) -> str | None:
+        """Return the word that is all that a normalised message says (``^停了$``); None if it is none of the list."""
+        form = self._alone.get(message.strip(_MARKS)) if self._alone else None
+        return None if form is None else self._spelled[form]
 
     def _meet(self, text: str) -> Sequence[_Met]:
         return self._own.candidates(text).get(self, ())
@@ -137,8 +142,8 @@ class WordList:
         first: tuple[bool, int, int, str] | None = None
         ignored = False
         for alike, start in met:
-            if alike is None:
-                ignored = True
+            if isinstance(alike, _Passed):
+                ignored = ignored or alike.first(text, start) is not None
             elif (one := alike.first(text, start)) is not None and (first is None or one < first):
                 first = one
         return None if first is None else first[-1], ignored
@@ -180,7 +185,7 @@ class Lexicon:
 
     def __init__(self, lists: Iterable[WordList]) -> None:
         """Prepare the pass."""
-        by_core: dict[str, list[tuple[WordList, _Alike | None]]] = {}
+        by_core: dict[str, list[tuple[WordList, _Alike]]] = {}
         for words in lists:
             for core, alike in words.cores:
                 by_core.setdefault(core, []).append((words, alike))
@@ -197,7 +202,7 @@ class Lexicon:
                 continue
             seen.add(core)
             for words, alike in self._lists[core]:
-                if alike is not None and alike.needs is not None:
+                if alike.needs is not None:
                     letters = letters or set(text)
                     if alike.needs.isdisjoint(letters):
                         continue
@@ -230,9 +235,10 @@ class _Alike:
         needs: Letters, one of which any text has in which a word is found; None where that is not known.
     """
 
-    __slots__ = ("_alone", "_forms", "_latin", "_pattern", "needs")
+    __slots__ = ("_alone", "_core", "_forms", "_latin", "_pattern", "needs")
 
     def __init__(self, core: str, forms: list[str]) -> None:
+        self._core = core
         self._forms = forms  # the longest first
         self._latin = _LATIN.match(forms[0]) is not None
         self._alone = (-len(core), core) if not self._latin and forms == [core] else None
@@ -245,13 +251,21 @@ class _Alike:
         if self._alone is not None:
             return True, start, *self._alone
         if self._pattern is None:  # most words are never met
-            either = "|".join(f"({_pattern(form)})" for form in self._forms)
-            self._pattern = re.compile(f"{_BEGINS}(?:{either}){_ENDS}" if self._latin else either)
+            either = self._either()
+            self._pattern = re.compile(f"{_BEGINS}{either}{_ENDS}" if self._latin else either)
         found = self._pattern.search(text)
         if found is None or found.lastindex is None:
             return None
         form = self._forms[found.lastindex - 1]
         return not self._latin, found.start(), -len(form), form
+
+    def _either(self) -> str:
+        """Return the pattern of any of the words, a group for each, behind their common beginning."""
+        patterns = [_pattern(form) for form in self._forms]
+        head = re.escape(self._core)
+        if not all(pattern.startswith(head) for pattern in patterns):
+            head = ""
+        return f"{head}(?:{'|'.join(f'({pattern.removeprefix(head)})' for pattern in patterns)})"
 
 
 class _Whole(_Alike):
@@ -262,6 +276,12 @@ class _Whole(_Alike):
     def first(self, text: str, start: int) -> tuple[bool, int, int, str] | None:
         """Return the word if the text is nothing else."""
         return (True, start, -len(text), self._forms[0]) if self._forms[0][1:-1] == text.strip(_MARKS) else None
+
+
+class _Passed(_Alike):
+    """Phrases to ignore that have one core."""
+
+    __slots__ = ()
 
 
 class _Search:
@@ -284,6 +304,14 @@ class _Search:
         for pattern in self._patterns:
             text = pattern.sub(" \ufffc ", text)  # no letter, so that the rests do not grow together
         return text
+
+
+def _by_core(forms: Iterable[str]) -> dict[tuple[str, bool], list[str]]:
+    """Return words by their cores, those in Latin letters apart, the longest first."""
+    by_core: dict[tuple[str, bool], list[str]] = {}
+    for form in sorted(set(forms), key=_longest_first):
+        by_core.setdefault((_core(form), _LATIN.match(form) is not None), []).append(form)
+    return by_core
 
 
 def _longest_first(word: str) -> tuple[int, str]:

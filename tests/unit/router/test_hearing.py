@@ -19,9 +19,23 @@ SAID = {author: read_said(file.read_text(encoding="utf-8")) for author, file in 
 # Half B is measured, never looked into: see tests/hearing.
 FLOORS = {
     ("one", "A"): {"danger": (0.99, 0.96), "outage": (0.98, 0.955), "alone": (0.95, 0.95), "type": 0.97, "kind": 0.98},
-    ("one", "B"): {"danger": (0.955, 0.92), "outage": (0.94, 0.895), "alone": (0.85, 0.95), "type": 0.88, "kind": 0.92},
+    ("one", "B"): {"danger": (0.955, 0.92), "outage": (0.945, 0.9), "alone": (0.85, 0.95), "type": 0.88, "kind": 0.92},
     ("two", "A"): {"danger": (0.975, 0.98), "outage": (0.98, 0.98), "alone": (0.95, 0.95), "type": 0.97, "kind": 0.94},
-    ("two", "B"): {"danger": (0.895, 0.9), "outage": (0.845, 0.85), "alone": (0.75, 0.95), "type": 0.87, "kind": 0.8},
+    ("two", "B"): {"danger": (0.905, 0.9), "outage": (0.855, 0.88), "alone": (0.9, 0.95), "type": 0.89, "kind": 0.81},
+    ("three", "A"): {
+        "danger": (0.985, 0.97),
+        "outage": (0.965, 0.97),
+        "alone": (0.95, 0.95),
+        "type": 0.94,
+        "kind": 0.94,
+    },
+    ("three", "B"): {
+        "danger": (0.85, 0.935),
+        "outage": (0.855, 0.905),
+        "alone": (0.9, 0.95),
+        "type": 0.75,
+        "kind": 0.74,
+    },
 }
 
 
@@ -58,12 +72,12 @@ def test_the_halves_are_alike_and_told_by_the_text_alone(author: str, half: str)
     some = [one for one in SAID[author] if one.half == half]
     assert len(some) > 500
     assert all(one.half == half_of(one.text) for one in SAID[author])
-    assert sum(one.what == "danger" for one in some) > 150
+    assert sum(one.what == "danger" for one in some) > 130
 
 
 def test_no_author_repeats_another() -> None:
-    one, two = ({one.text for one in said} for said in SAID.values())
-    assert one & two == set()
+    texts = [one.text for said in SAID.values() for one in said]
+    assert len(set(texts)) == len(texts)
 
 
 @pytest.mark.parametrize("author", FILES)

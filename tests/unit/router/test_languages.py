@@ -193,7 +193,8 @@ def test_what_only_looks_like_a_danger_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["是不是漏电", "没有电了着火了", "不是漏电，但是着火了", "no fire truck came, it is burning"]
+    "text",
+    ["是不是漏电", "有无漏电不清楚", "没有电了着火了", "不是漏电，但是着火了", "no fire truck came, it is burning"],
 )
 def test_a_denial_denies_nothing_beyond_itself(text: str) -> None:
     assert SHIPPED.keywords.read(text).hazards
@@ -201,7 +202,7 @@ def test_a_denial_denies_nothing_beyond_itself(text: str) -> None:
 
 def test_the_lists_are_found_in_traditional_characters_too() -> None:
     """Each character of them that only simplified Chinese has is folded from a traditional one."""
-    simplified = {*_SAME.values(), *"噼咗燶黢冧煳嚟"}  # and what is written in one way only
+    simplified = {*_SAME.values(), *"噼嘭咗燶黢冧煳嚟"}  # and what is written in one way only
     missing = {char for char in CLASSIFY.read_text(encoding="utf-8") if "\u4e00" <= char <= "\u9fff" and _only_gb(char)}
     assert missing - simplified == set()
 

@@ -53,6 +53,12 @@ def test_a_word_may_have_to_be_all_that_is_said(text: str, found: bool) -> None:
     assert (WordList(["^停了$", "没电"], ["没电话"]).find(normalise(text)) == "^停了$") is found
 
 
+@pytest.mark.parametrize(("message", "told"), [("停了!", "^停了$"), ("没电", None), ("雨停了", None), ("", None)])
+def test_what_one_message_says_and_nothing_else_is_told(message: str, told: str | None) -> None:
+    assert WordList(["^停了$", "没电"]).told_alone(normalise(message)) == told
+    assert WordList(["没电"]).told_alone(normalise(message)) is None
+
+
 def test_of_several_words_the_first_is_told_and_of_those_the_longest() -> None:
     words = WordList(["断了", "电线*断", "电线*断了", "着火", "on fire", "pole * fire"])
     assert words.find("着火了，电线断了") == "着火"
