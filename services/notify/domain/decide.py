@@ -244,10 +244,11 @@ def decide(
                 if _waits_in_vain(verdict, said):
                     decision.unsaid.append(Unsaid(who, said[-1].incident_id, incident))
                 continue
-            decision.notices.append(_address(verdict, standing, theirs, reporters, {one.incident_id for one in ways}))
+            mine = _news_of(theirs, said)
+            about = {one.incident_id for one in ways}
+            decision.notices.append(_address(verdict, standing, mine, theirs, reporters, about))
             if standing.restored_at is not None:
                 decision.held[_held(said, standing.restored_at)] += 1
-            mine = theirs[0].report_id
             told.setdefault(who, []).append(Told(incident, mine, verdict.stage, verdict.revision, verdict.etr))
     return decision
 
@@ -360,16 +361,26 @@ def _unless_made(verdict: Tell | Quiet, standing: Standing, told: Iterable[Told]
     return verdict
 
 
+def _news_of(theirs: Sequence[Subscription], said: Sequence[Told]) -> UUID:
+    """Return the report of a customer that the next word names: the last that they read of, or else the first to join.
+
+    Of another that has come from elsewhere they may have read the same before, under that one's reference.
+    """
+    mine = [one.report_id for one in theirs]
+    return said[-1].report_id if said and said[-1].report_id in mine else mine[0]
+
+
 def _address(
     tell: Tell,
     standing: Standing,
+    mine: UUID,
     theirs: Sequence[Subscription],
     reporters: Mapping[UUID, Reporter],
     about: Collection[UUID],
 ) -> Notice:
-    """Make the notice to one customer, whose reports in the incident are ``theirs``, the first to join first."""
+    """Make the notice to one customer of ``mine``, who has ``theirs`` in the incident, the first to join first."""
     return make_notice(
-        reporters[theirs[0].report_id],
+        reporters[mine],
         tell,
         incident_id=standing.incident_id,
         language=reporters[theirs[-1].report_id].language,

@@ -61,7 +61,9 @@ def test_control_a_fault_is_found(
 
 @pytest.mark.parametrize("stage", ["received", "etr_passed"])
 def test_control_the_same_twice_is_found_if_it_was_known_that_the_first_was_taken(stage: str) -> None:
-    first, second = (SimpleNamespace(notice_id=n, incident_id=1, stage=stage, etr=None, revision=n) for n in (1, 2))
+    first, second = (
+        SimpleNamespace(notice_id=n, incident_id=1, stage=stage, etr=None, ticket_ref="", revision=n) for n in (1, 2)
+    )
 
     def lived(answered: set[int]) -> SimpleNamespace:
         town = SimpleNamespace(receiver=SimpleNamespace(answered=answered))

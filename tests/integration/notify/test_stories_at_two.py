@@ -30,5 +30,5 @@ def test_everybody_has_the_last_word_once_from_whichever_of_two_processes(live: 
 
 def test_control_two_that_send_the_same_are_found(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pending, "_CLAIM", pending._CLAIM.replace("FOR UPDATE OF n SKIP LOCKED", ""))
-    found = next(how for one in map(story, range(6)) if (how := broken(live, one)) is not None)
-    assert found[-1] == "one letter is sent by two at once"
+    found = (how[-1] for one in map(story, range(20)) if (how := broken(live, one)) is not None)
+    assert "one letter is sent by two at once" in found

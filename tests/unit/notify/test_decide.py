@@ -228,6 +228,16 @@ def test_a_merge_undone_gives_the_estimate_of_the_first_incident_back(memory, sn
     assert len({one.notice_id for one in memory.notices}) == 5
 
 
+def test_of_two_reports_of_a_customer_the_one_is_named_of_which_it_is_news(memory, snapshots):
+    """They were told the time of the second, and of the first only that it was received: now both are one outage."""
+    etr = snapshots.now + timedelta(hours=2)
+    memory.take([snapshots.changed(2, 1, joined=[snapshots.member(2, 1)], etr=etr)])
+    memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])])
+
+    moved = [snapshots.changed(1, 2, left=[1]), snapshots.changed(2, 2, joined=[snapshots.member(1, 1)], etr=etr)]
+    assert stages(memory.take(moved)) == [("etr_set", "REF-1")]
+
+
 def test_joining_the_next_incident_may_be_heard_of_before_leaving_the_last(memory, snapshots):
     member = snapshots.member(1, 1)
     memory.take([snapshots.changed(1, 1, joined=[member], minute=1)])
