@@ -18,11 +18,9 @@ _PERSONS: Final = "我你他她咱俺们大全自人回老公农国厂"
 """What stands before 家 and is no family's name."""
 _OF_A_FAMILY: Final = rf"(?![{_PERSONS}])[\u4e00-\u9fff]家[{_GROUND}]"
 _HAMLET: Final = rf"(?:(?<=(?<!新)村)(?![委民里组口部头边])[\u4e00-\u9fff]{{1,3}}?[{_GROUND}]|{_OF_A_FAMILY})"
-_HOUSE: Final = r"(?:(?P<house>\d{1,4})号(?!院|楼))?"
-_GROUP: Final = re.compile(
-    rf"(?<=[\u4e00-\u9fff])(?P<group>\d{{1,3}})(?:村民|生产)?(?:小?组|社(?!区)|队){_HOUSE.replace('(?!院|楼)', '')}"
-)
-_NAMED: Final = re.compile(rf"(?<=[\u4e00-\u9fff])(?P<group>{_HAMLET})(?![路街道巷乡镇村]){_HOUSE}")
+_HOUSE: Final = r"(?P<house>\d{1,4})号"
+_GROUP: Final = re.compile(rf"(?<=[\u4e00-\u9fff])(?P<group>\d{{1,3}})(?:村民|生产)?(?:小?组|社(?!区)|队)(?:{_HOUSE})?")
+_NAMED: Final = re.compile(rf"(?<=[\u4e00-\u9fff])(?P<group>{_HAMLET})(?![路街道巷乡镇村])(?:{_HOUSE}(?![院楼]))?")
 _OF_A_VILLAGE: Final = re.compile(rf"(?:\d{{1,3}}组|{_HAMLET})$")
 _FAMILY: Final = re.compile(_OF_A_FAMILY)
 _NAME_BEFORE: Final = re.compile(r"[\u4e00-\u9fff]{1,11}$")
@@ -42,7 +40,7 @@ def group_in(plain: str) -> Group | None:
     """Return the group or the hamlet that an address names behind a village; None where it names none."""
     if (found := _GROUP.search(plain)) is not None:
         return Group(found.start("group"), f"{found['group']}组", found["house"] or "", is_numbered=True)
-    if (found := _NAMED.search(plain)) is not None:
+    if ("村" in plain or "家" in plain) and (found := _NAMED.search(plain)) is not None:
         return Group(found.start("group"), found["group"], found["house"] or "", is_numbered=False)
     return None
 
