@@ -43,7 +43,7 @@ _WHEN: Final = (
     "全都|全|整个|整片|一片|大面积|怎么|为什么|好像|可能|是不是)"
 )
 _WHOSE: Final = (
-    "(?:(?:(?:我们?|咱们?|俺们?)?(?:家里?|家中|这边|这里|这一?片|那一?片)"
+    "(?P<whose>(?:(?:我们?|咱们?|俺们?)?(?:家里?|家中|这边|这里|这一?片|那一?片)"
     "|[整全](?:条街|栋楼|幢楼|个?村|个?小区|楼|片)|周围|四周|到处)的?)?"
 )
 """Who has no power there: 望江路家里停电了, 柳湾整条街都停了."""
@@ -70,7 +70,7 @@ _NO_NAME: Final = re.compile(
     "^报|^家|家里|家中|全家|大家|屋|楼|隔壁|邻居|小区|社区|村里|村子|全村|整村|镇上|街上|路边|路上|城区|市区|县城|学校|医院|公司|单位|工厂|厂里|厂房|车间|商场|超市|市场|"
     "菜场|公园|广场|宾馆|酒店|饭店|银行|车站|地铁|高铁|政府|办公|宿舍|教室|店里|门店|商铺|店铺|门面|外地|外面|外头|上班|回家|"
     "[今昨前明]天|[今昨]晚|早上|上午|中午|下午|晚上|半夜|凌晨|夜里|刚才|刚刚|现在|目前|突然|忽然|一直|经常|已经|又|还|全部|全都|到处|整个|"
-    "整栋|整片|周围|附近|所有|一片|大面积|线路|变压|空调|冰箱|热水|设备|打雷|下雨|刮风|台风|暴雨|雷雨|计划|通知|临时|检修|施工|"
+    "整栋|整片|整条|周围|附近|所有|一片|大面积|线路|变压|空调|冰箱|热水|设备|打雷|下雨|刮风|台风|暴雨|雷雨|计划|通知|临时|检修|施工|"
     "什么|怎么|为何|多久|几点|小时|分钟|星期|周[一二三四五六日]|[上下本]周|可能|好像|应该|因为|所以|如果|但是|而且|没有|大概|估计"
 )
 """What stands before 停电 and is no name."""
@@ -174,6 +174,8 @@ def bare_in(text: str, *, is_address: bool = False) -> Bare | None:
         found = (alone if is_address else None) or _LIVES.fullmatch(clause) or _DARK.match(clause)
         if found is None and alone is not None and _is_dark(alone["name"], plain):
             found = alone
+        if found is not None and _is_whose(found) and not _is_surely_called(found["name"]):
+            found = None  # 只有我家停电
         road = _ROAD_FIRST.match(clause)
         if found is not None and (road is None or _is_called(found["name"])):
             name, part, near = found["name"], found["part"] or "", found["near"] is not None
@@ -188,10 +190,19 @@ def bare_in(text: str, *, is_address: bool = False) -> Bare | None:
     return None
 
 
+def _is_whose(found: re.Match[str]) -> bool:
+    """Tell whether a name stands before 我家, as other words do."""
+    return (found.groupdict().get("whose") or "").startswith(("我", "咱", "俺"))
+
+
 def _is_dark(name: str, text: str) -> bool:
-    """Tell whether a name that stands alone is one, in a text that tells of an outage: by its end, or by its town."""
-    is_one = _is_called(name) or _OF_A_TOWN.match(name) is not None
-    return is_one and _OUT_ANYWHERE.search(text) is not None
+    """Tell whether a name that stands alone is one, in a text that tells of an outage."""
+    return _is_surely_called(name) and _OUT_ANYWHERE.search(text) is not None
+
+
+def _is_surely_called(name: str) -> bool:
+    """Tell whether a name is one by its end, or by its town."""
+    return _is_called(name) or _OF_A_TOWN.match(name) is not None
 
 
 def _is_called(name: str) -> bool:

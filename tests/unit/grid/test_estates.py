@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.grid.address import parse
-from services.grid.evidence import PlaceEvidence
+from services.grid.evidence import PlaceEvidence, ask
 from services.grid.parts import apart
 from services.grid.streets import same_house
 from tests.unit.grid.homes import book_of
@@ -268,6 +268,11 @@ def test_estates_of_one_short_name_are_both_named_however_large_they_are():
 def test_words_that_may_be_a_name_are_no_address_to_people():
     place = SHORT.resolve(PlaceEvidence(text="昨儿停电了"))
     assert (place.transformer_id, place.evidence) == (None, ())
+
+
+@pytest.mark.parametrize("said", ["只有我家停电，邻居都有电", "只有我家跳闸了，推不上去", "整条街都停了"])
+def test_what_stands_before_whose_home_it_is_is_no_name(said):
+    assert ask(PlaceEvidence(text=said)).address is None
 
 
 @pytest.mark.parametrize(
