@@ -79,7 +79,8 @@ LEFT JOIN recipient p USING (recipient_id)
 """
 # What never left us was told to nobody, unless an incident's newer word went in its place: it holds again with the
 # incident. An estimate that passed while it waited was not told, nor while that is not written down yet, unless an
-# attempt before that may have been taken; nor was what a customer asked not to be told.
+# attempt before that may have been taken: without it, what is left of the word was (``without_etr``), or nothing. Nor
+# was what a customer asked not to be told.
 _TOLD: Final = """
 SELECT n.recipient_id, n.incident_id, n.report_id, n.stage, n.revision,
        CASE WHEN n.sent_at >= n.etr AND coalesce(n.doubted_at >= n.etr, true)
@@ -91,6 +92,13 @@ SELECT n.recipient_id, n.incident_id, n.report_id, n.stage, n.revision,
 FROM notice n
 WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
   AND NOT (n.state = 'failed' AND n.reason IN ('etr_past', 'unlinked'))
+  AND NOT (
+      n.sent_at IS NULL AND n.doubted_at >= n.etr AND n.stage IN ('etr_set', 'etr_changed')
+      AND EXISTS (
+          SELECT FROM notice s
+          WHERE s.incident_id = n.incident_id AND s.recipient_id = n.recipient_id AND s.state = 'sent'
+      )
+  )
   AND NOT (
       n.state = 'superseded'
       AND NOT EXISTS (SELECT FROM notice s WHERE s.notice_id = n.superseded_by AND s.incident_id IS NOT NULL)

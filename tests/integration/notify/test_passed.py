@@ -88,13 +88,16 @@ async def test_who_was_told_a_later_time_hears_it_when_that_has_passed(desk):
     assert await look(desk, 75) == 3
 
 
-async def test_a_time_that_has_passed_before_it_could_be_sent_leaves_the_one_that_was_told(desk):
-    """The change lay in a backlog until its time had passed; who looks before it is given up looks again."""
+@pytest.mark.parametrize("state", ["pending", "sending"])
+async def test_a_time_that_has_passed_before_it_could_be_sent_leaves_the_one_that_was_told(desk, state):
+    """The change lay in a backlog until its time had passed; who looks before or while it is given up looks again."""
     await told_a_time(desk, etr=300)
     await desk.take(desk.make.changed(1, 3, etr=at(46), minute=20))
+    begun = at(62) if state == "sending" else None
+    await desk.pool.execute("UPDATE notice SET state = $1, doubted_at = $2 WHERE state = 'pending'", state, begun)
     assert await look(desk, 62) == 0
-    refused = "UPDATE notice SET state = 'failed', reason = 'etr_past' WHERE state = 'pending'"
-    assert await desk.pool.execute(refused) == "UPDATE 3"
+    refused = "UPDATE notice SET state = 'failed', reason = 'etr_past', doubted_at = NULL WHERE state = $1"
+    assert await desk.pool.execute(refused, state) == "UPDATE 3"
     assert await look(desk, 314) == 0
     assert await look(desk, 316) == 3
     assert await look(desk, 317) == 0
