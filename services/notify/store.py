@@ -93,7 +93,7 @@ FROM notice n
 WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
   AND NOT (n.state = 'failed' AND n.reason IN ('etr_past', 'unlinked'))
   AND NOT (
-      n.sent_at IS NULL AND n.doubted_at >= n.etr AND n.stage IN ('etr_set', 'etr_changed')
+      n.sent_at IS NULL AND coalesce(n.doubted_at >= n.etr, false) AND n.stage IN ('etr_set', 'etr_changed')
       AND EXISTS (
           SELECT FROM notice s
           WHERE s.incident_id = n.incident_id AND s.recipient_id = n.recipient_id AND s.state = 'sent'
