@@ -287,9 +287,11 @@ class Customers:
         What was taken but never answered for may have reached nobody: where another word took its place before it was
         tried again, the same may be said under another revision. Customers rather hear it twice than never. Who has two
         reports and was told a time of one hears it of the other, by its reference, once that is in the same outage.
+        Whose report went to another outage and came back hears anew what holds again, after what they read meanwhile.
         """
         for who, heard in self._letters().items():
             last: dict[UUID | None, Any] = {}
+            read: dict[str, Letter] = {}
             for letter, at, quiet_until in heard:
                 assert letter.etr is None or letter.etr > minute(at), "a time that has passed"
                 if quiet_until is not None:
@@ -297,11 +299,12 @@ class Customers:
                 before = last.get(letter.incident_id)
                 if before is not None and letter.incident_id is not None:
                     unsure = before.notice_id not in self.town.receiver.answered
-                    assert unsure or _says(before) != _says(letter), f"twice {letter.stage}: {who} {letter.incident_id}"
+                    anew = _says(before) != _says(letter) or read[letter.ticket_ref] is not before
+                    assert unsure or anew, f"twice {letter.stage}: {who} {letter.incident_id}"
                     assert before.revision <= letter.revision, (
                         f"older after newer, {before.stage}, {letter.stage}: {who} {letter.incident_id}"
                     )
-                last[letter.incident_id] = letter
+                last[letter.incident_id] = read[letter.ticket_ref] = letter
 
     def _is_awake(self, who: str, at: float) -> bool:
         """Whether they contacted us lately, or depend on power, or are in danger."""
