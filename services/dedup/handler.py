@@ -23,10 +23,7 @@ from services.contracts.messages import (
     TelemetryReceived,
     TimerFired,
 )
-from services.contracts.topics import (
-    DISPATCH_PROGRESS,
-    OUTAGE_INPUT,
-)
+from services.contracts.topics import DISPATCH_PROGRESS, OUTAGE_INPUT
 from services.dedup import metrics
 from services.dedup.domain import acts as a
 from services.dedup.domain import decide

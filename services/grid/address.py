@@ -384,13 +384,11 @@ def _group(plain: str, *, near: bool) -> Address | None:
         return None
     district, start = _district(plain, group.at - 1, group.at)
     name = _TOWNS.sub("", village_before(plain, start, group))
-    if not group.is_numbered:
+    if not (group.is_numbered and name.endswith(_VILLAGES)):
+        # Any name may be a village's (孙家洼3组), if nothing else is named.
         name = without_words(name)
-        if len(name) < SHORTEST_VILLAGE or _AN_ESTATE.search(plain) or _BUILDING.search(plain):
-            return None
-    elif not name.endswith(_VILLAGES):  # any name may be a village's (孙家洼3组), if nothing else is named
-        name = without_words(name)
-        if len(name) < SHORTEST_VILLAGE or any(one.search(plain) for one in (_ESTATE_END, _BUILDING, _DEVICE)):
+        others = (_ESTATE_END, _BUILDING, _DEVICE) if group.is_numbered else (_AN_ESTATE, _BUILDING)
+        if len(name) < SHORTEST_VILLAGE or any(one.search(plain) for one in others):
             return None
     return Address(district=district, road=name, estate=f"{name}{group.name}", building=group.house, near=near)
 

@@ -40,14 +40,19 @@ def group_in(plain: str) -> Group | None:
     """Return the group or the hamlet that an address names behind a village; None where it names none."""
     if (found := _GROUP.search(plain)) is not None:
         return Group(found.start("group"), f"{found['group']}组", found["house"] or "", is_numbered=True)
-    if ("村" in plain or "家" in plain) and (found := _NAMED.search(plain)) is not None:
+    if (found := _named_in(plain)) is not None:
         return Group(found.start("group"), found["group"], found["house"] or "", is_numbered=False)
     return None
 
 
 def names_a_hamlet(text: str) -> bool:
     """Tell whether a text may name a hamlet: False only where ``group_in`` finds none that has a name."""
-    return _NAMED.search(text) is not None
+    return _named_in(text) is not None
+
+
+def _named_in(text: str) -> re.Match[str] | None:
+    """Return the hamlet that a text names: looked for only where one of the two characters stands that each needs."""
+    return _NAMED.search(text) if "村" in text or "家" in text else None
 
 
 def village_before(plain: str, start: int, group: Group) -> str:
