@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from services.cli.errors import CommandError, Exit
-from services.runtime.postgres import CONNECT_SECONDS, translated
+from services.runtime.pool import CONNECT_SECONDS
+from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -19,9 +19,10 @@ from services.notify import estimates, inquiries, places
 from services.notify.domain.asked import truth
 from services.notify.domain.notice import Stage
 from services.runtime import clock
-from services.runtime.http import Problem, wrong_field
 from services.runtime.periods import Instant, period
-from services.runtime.postgres import connected, for_looking, translated
+from services.runtime.pool import for_looking
+from services.runtime.postgres import connected, translated
+from services.runtime.problems import Problem, wrong_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,7 +29,8 @@ from services.router.domain.ticket import ReportState
 from services.router.domain.versions import above, worked
 from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
-from services.runtime.postgres import Half, connected, for_looking
+from services.runtime.pool import Half, for_looking
+from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence

@@ -19,7 +19,8 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from services.runtime.bodies import bounded
-from services.runtime.http import HEAD, answer_to, on_error
+from services.runtime.http import HEAD, on_error
+from services.runtime.problems import answer_to
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection  # noqa: TC002 - FastAPI reads the type
 
 from services.contracts.values import Name
-from services.runtime.http import Problem
+from services.runtime.problems import Problem
 from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:

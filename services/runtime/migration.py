@@ -17,7 +17,8 @@ import asyncpg
 import structlog
 
 from services.runtime.failpoints import failpoint
-from services.runtime.postgres import CONNECT_SECONDS, session_settings, translated
+from services.runtime.pool import CONNECT_SECONDS, session_settings
+from services.runtime.postgres import translated
 from services.runtime.settings import SettingsError
 from services.runtime.silent_sessions import ending_silent_sessions
 

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BeforeValidator
 
 from services.contracts.values import OTHER_YEAR, YEARS
 from services.runtime import clock
-from services.runtime.http import wrong_field
+from services.runtime.problems import wrong_field
 
 
 def _with_plus(value: object) -> object:

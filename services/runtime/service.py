@@ -34,7 +34,8 @@ from services.runtime.migration import migrate
 from services.runtime.open_files import ENOUGH, allow_as_many_as_may_be
 from services.runtime.outbox import Outbox, Relay
 from services.runtime.parts import Parts, Runtime
-from services.runtime.postgres import connected, open_pool, take_the_time, translated
+from services.runtime.pool import open_pool
+from services.runtime.postgres import connected, take_the_time, translated
 from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings, SettingsError, misspelt, read_settings
 from services.runtime.yaml_reading import RulesError

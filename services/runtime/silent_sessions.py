@@ -17,7 +17,8 @@ import structlog
 
 from services.runtime import clock, metrics
 from services.runtime.errors import UnavailableError
-from services.runtime.postgres import FROZEN_SECONDS, OWN_SESSIONS, translated
+from services.runtime.pool import FROZEN_SECONDS, OWN_SESSIONS
+from services.runtime.postgres import translated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -42,7 +42,7 @@ from services.runtime import clock
 from services.runtime.cluster import apply_topics
 from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from services.runtime.producer import Producer
 from tests.bench.machine import processor_seconds, watched
 from tests.bench.report import Figure, Reach

@@ -28,7 +28,7 @@ from services.router.settings import RouterSettings
 from services.router.tree.book import RuleBook
 from services.runtime.handling import Received
 from services.runtime.migration import migrate
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from services.runtime.watched import watched_file
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ from services.grid.switching import Switching
 from services.runtime import clock
 from services.runtime.errors import FencedError
 from services.runtime.migration import migrate
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from tests.integration.dedup.processes import AREAS, CREWS, PARTITIONS, Processes, import_rows
 from tests.integration.dedup.room import Room, doors
 from tests.stories.servers import on_its_own

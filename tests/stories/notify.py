@@ -29,7 +29,7 @@ from services.notify.__main__ import SCHEMA
 from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours
 from services.notify.wording import read_wording
 from services.runtime.migration import migrate
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from tests.integration.notify.town import CLOCK, SEARCHED, Town
 from tests.stories import engine
 from tests.stories.servers import postgres_of_its_own

@@ -15,7 +15,7 @@ from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import import_network
 from services.router.__main__ import SCHEMA as ROUTER_SCHEMA
 from services.runtime.migration import migrate
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from tests.stories import router
 from tests.stories.routing.figures import Counted
 from tests.stories.routing.rooms import InPostgres

@@ -16,7 +16,7 @@ from services.dedup.api.restorations import restoration_doors
 from services.dedup.api.storms import storm_doors
 from services.dedup.api.surroundings import surroundings_doors
 from services.dedup.api.telemetry import telemetry_doors
-from services.runtime.postgres import for_looking
+from services.runtime.pool import for_looking
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from services.contracts.publication import Publication
 from services.contracts.values import Name
 from services.dedup.store import network
 from services.runtime import clock
-from services.runtime.http import Problem
 from services.runtime.postgres import connected
+from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -24,9 +24,9 @@ from services.contracts.values import CommandAction, Name, Text
 from services.dedup.keys import Scope
 from services.dedup.store import commands
 from services.runtime import clock
-from services.runtime.http import FieldProblem, Problem
 from services.runtime.keys import Holder, let_in
 from services.runtime.postgres import connected
+from services.runtime.problems import FieldProblem, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,9 +15,9 @@ from services.dedup.keys import Scope
 from services.dedup.progress import rekeyed
 from services.dedup.store import views
 from services.runtime import clock
-from services.runtime.http import Problem
 from services.runtime.keys import let_in
 from services.runtime.postgres import connected
+from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

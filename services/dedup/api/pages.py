@@ -14,7 +14,7 @@ from uuid import UUID
 from fastapi import Query
 
 from services.contracts.envelope import parse_time
-from services.runtime.http import Problem
+from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
     import asyncpg

@@ -16,9 +16,9 @@ from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import commands, network
 from services.runtime import clock
-from services.runtime.http import Problem
 from services.runtime.keys import let_in
 from services.runtime.postgres import connected
+from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,9 +19,9 @@ from services.dedup.store import views
 from services.dedup.store.load import load_areas
 from services.grid.store import load_trees
 from services.runtime import clock
-from services.runtime.http import Problem
 from services.runtime.keys import let_in
 from services.runtime.postgres import connected
+from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, Field
 
 from services.intake.credentials import API_KEY_HEADER
-from services.runtime.http import ProblemDetails
+from services.runtime.problems import ProblemDetails
 
 
 class AcceptedAnswer(BaseModel):

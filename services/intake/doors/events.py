@@ -18,7 +18,7 @@ from services.intake.doors.describing import AcceptedAnswer, parameter, schema
 from services.intake.doors.front import accepted_answer, problem_of
 from services.intake.doors.json_door import json_door
 from services.runtime import clock
-from services.runtime.http import ProblemDetails
+from services.runtime.problems import ProblemDetails
 
 if TYPE_CHECKING:
     from collections.abc import Callable

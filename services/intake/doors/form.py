@@ -12,7 +12,7 @@ from services.intake.channels import web
 from services.intake.doors.describing import parameter, problem_responses
 from services.intake.doors.json_door import Anybody, JsonDoor
 from services.intake.doors.reports import add_reports
-from services.runtime.http import Problem, wrong_field
+from services.runtime.problems import Problem, wrong_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable

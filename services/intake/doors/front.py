@@ -20,7 +20,8 @@ from services.intake.photos import PhotoStore
 from services.intake.recent import RecentKeys
 from services.runtime import clock
 from services.runtime.bodies import Unfinished
-from services.runtime.http import JsonBytes, Problem
+from services.runtime.http import JsonBytes
+from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -21,7 +21,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from services.contracts.values import Language
-from services.runtime.http import Problem
+from services.runtime.problems import Problem
 
 LAST_RESORT: Final = "zh-Hans-CN"
 _HERE: Final = Path(__file__).parent

@@ -23,9 +23,9 @@ from services.router.merging import merge, unmerge
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
-from services.runtime.http import Problem, wrong_field
 from services.runtime.keys import Holder, KeyRing, let_in
 from services.runtime.postgres import connected
+from services.runtime.problems import Problem, wrong_field
 
 
 class Said(BaseModel):

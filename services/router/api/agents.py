@@ -22,9 +22,9 @@ from services.router.domain.routes import skills_asked
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
-from services.runtime.http import wrong_field
 from services.runtime.keys import Holder, let_in
 from services.runtime.postgres import connected
+from services.runtime.problems import wrong_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from fastapi import Depends, Header
 
 from services.router.acting import NoSuchAgentError, NoSuchTicketError, NotThereError, OtherVersionError
 from services.router.domain.log import NotAllowedError
-from services.runtime.http import Problem
+from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection

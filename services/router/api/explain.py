@@ -28,8 +28,8 @@ from services.router.domain.classify import OUTAGE, Classification, LanguageRule
 from services.router.domain.routes import Tried, take
 from services.router.tree.keys import Scope
 from services.runtime import clock
-from services.runtime.http import Problem
 from services.runtime.keys import let_in
+from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,9 @@ from services.router.api.tickets import TicketView, view
 from services.router.domain.repeats import account_of, number_of
 from services.router.store import NoSuchPlaceError
 from services.router.tree.keys import Scope
-from services.runtime.http import wrong_field
 from services.runtime.keys import let_in
 from services.runtime.postgres import connected
+from services.runtime.problems import wrong_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,9 +18,9 @@ from services.router.api.tickets import TicketView, view
 from services.router.backlog import oldest_s
 from services.router.tree.keys import Scope
 from services.runtime import clock
-from services.runtime.http import Problem, wrong_field
 from services.runtime.keys import let_in
 from services.runtime.postgres import connected
+from services.runtime.problems import Problem, wrong_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,10 +21,10 @@ from services.router.domain.desk import turn_of
 from services.router.domain.sla import LEVELS
 from services.router.store import NoSuchPlaceError
 from services.router.tree.keys import Scope
-from services.runtime.http import wrong_field
 from services.runtime.keys import let_in
 from services.runtime.periods import Instant, period
 from services.runtime.postgres import connected
+from services.runtime.problems import wrong_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

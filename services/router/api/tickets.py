@@ -24,9 +24,9 @@ from services.router.domain.log import Event
 from services.router.domain.telling import routed
 from services.router.domain.ticket import ReportState, Ticket
 from services.router.tree.keys import Scope
-from services.runtime.http import Problem
 from services.runtime.keys import let_in
 from services.runtime.postgres import connected
+from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from services.grid.store import SCHEMA as GRID_SCHEMA
 from services.grid.store import import_network
 from services.runtime.cluster import apply_topics
 from services.runtime.migration import migrate
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from tests.integration.dedup.room import Room
 from tests.service_process import Service
 from tests.unit.dedup.timeline import NETWORKS, RULES

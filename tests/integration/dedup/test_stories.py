@@ -32,7 +32,7 @@ from services.runtime.cluster import apply_topics
 from services.runtime.consumer import Consumer
 from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox, Relay
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings
 from tests.integration.dedup.room import plain

@@ -21,7 +21,7 @@ from services.notify.wording import Wording, read_wording
 from services.runtime.cluster import apply_topics
 from services.runtime.handling import Received
 from services.runtime.migration import migrate
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from services.runtime.watched import Watched, watched_file
 from tests.integration.notify.receiver import KEY, Receiver
 from tests.service_process import Service

@@ -406,7 +406,7 @@ def event_loop_pool(database_dsn, templates):
     """A desk on an event loop of its own, for tests that hypothesis calls many times."""
     from services.notify.__main__ import SCHEMA
     from services.runtime.migration import migrate
-    from services.runtime.postgres import open_pool
+    from services.runtime.pool import open_pool
 
     with asyncio.Runner() as runner:
         runner.run(migrate(database_dsn, "notify", SCHEMA))

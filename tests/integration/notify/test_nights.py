@@ -14,7 +14,7 @@ from services.contracts.topics import INCIDENT_CHANGED
 from services.contracts.values import IncidentState
 from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours
 from services.notify.senders import Delivered, Retry
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from tests.integration.notify.town import CLOCK, SEARCHED, Town
 from tests.unit.dedup.timeline import minute
 from tests.unit.notify.snapshots import Snapshots

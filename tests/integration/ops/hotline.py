@@ -41,7 +41,7 @@ from services.runtime import clock
 from services.runtime.http import make_app
 from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from services.runtime.watched import watched_file
 from tests.integration.dedup.room import Room
 from tests.integration.notify.conftest import TEMPLATES

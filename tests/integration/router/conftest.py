@@ -23,7 +23,7 @@ from services.runtime.cluster import apply_topics
 from services.runtime.http import make_app
 from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from tests.integration.router.desk import Desk
 from tests.integration.router.process import Router, a_router
 from tests.stories.routing.world import NETWORK

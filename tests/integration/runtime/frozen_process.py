@@ -15,7 +15,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from services.runtime.outbox import _LOCK_SPACE
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 
 if TYPE_CHECKING:
     from services.runtime.postgres import Connection

@@ -12,7 +12,7 @@ from services.runtime import outbox
 from services.runtime.errors import UnavailableError
 from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox, Relay
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from services.runtime.producer import Producer
 from services.runtime.settings import ServiceSettings
 from services.runtime.sorting import place_of, tell_left

@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from services.runtime.errors import UnavailableError
-from services.runtime.postgres import open_pool, translated
+from services.runtime.pool import open_pool
+from services.runtime.postgres import translated
 
 pytestmark = pytest.mark.integration
 

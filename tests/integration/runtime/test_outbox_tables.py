@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from services.runtime import postgres
 from services.runtime.migration import migrate
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ async def test_what_an_older_release_left_unpublished_waits_and_that_release_wri
 async def test_bringing_large_tables_up_to_date_may_take_longer_than_any_other_statement(
     database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(postgres, "_STATEMENT_SECONDS", 0.2)
+    monkeypatch.setattr("services.runtime.pool._STATEMENT_SECONDS", 0.2)
     slow = tmp_path / "schema.sql"
     slow.write_text("CREATE TABLE one AS SELECT 1 AS n FROM pg_sleep(1)")
     await migrate(database_dsn, "slow", slow, kernel=False)

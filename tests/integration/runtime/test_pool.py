@@ -7,9 +7,9 @@ import asyncio
 import asyncpg
 import pytest
 
-from services.runtime import postgres
 from services.runtime.errors import UnavailableError
-from services.runtime.postgres import open_pool, translated
+from services.runtime.pool import open_pool
+from services.runtime.postgres import translated
 
 pytestmark = pytest.mark.integration
 
@@ -55,7 +55,7 @@ async def test_nobody_waits_without_bound_for_others_to_give_a_connection_back(
     database_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a frozen database a request would wait until all that came before it have given up, and orders with it."""
-    monkeypatch.setattr(postgres, "_QUEUE_SECONDS", 0.2)
+    monkeypatch.setattr("services.runtime.pool._QUEUE_SECONDS", 0.2)
     pool = await open_pool(database_dsn, schema="public", size=1)
     try:
         async with pool.acquire():

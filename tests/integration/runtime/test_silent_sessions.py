@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.runtime.outbox import _TAKE
-from services.runtime.postgres import open_pool
+from services.runtime.pool import open_pool
 from tests.integration.runtime.world import a_record, a_report
 from tests.service_process import ROOT
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from services.runtime.doors import BytesRoute, Doors
 from services.runtime.errors import UnavailableError
-from services.runtime.http import Problem, make_app, refuse_head
+from services.runtime.http import make_app, refuse_head
+from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
