@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from services.router.domain.ticket import Rules
 
+_TOP: Final = ("version", "cases")
 _WORDS: Final = ("text", "language", "needs_person", "area", "feeder", "at", "name")
 _CLOSED: Final = {
     "channel": tuple(Channel),
@@ -65,7 +66,7 @@ def run(file: str, text: str, rules: Rules) -> list[Result]:
         RulesError: the table has faults; each is named with its line.
     """
     reader = Reader(file, text)
-    top = reader.fields(reader.root, "the file", ("version", "cases"), ("version", "cases"))
+    top = reader.top(_TOP, _TOP)
     parsed = (
         [_case(reader, item, rules.keywords.business_types) for item in reader.items(top["cases"], "cases")]
         if "cases" in top

@@ -6,7 +6,6 @@ import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import pytest
 
@@ -169,11 +168,6 @@ async def deliveries(pool: Pool, templates: Watched[Wording]) -> AsyncIterator[D
 async def receiver() -> AsyncIterator[Receiver]:
     async with Receiver() as receiver:
         yield receiver
-
-
-@pytest.fixture
-def report_1() -> UUID:
-    return Snapshots.id(1)
 
 
 @pytest.fixture

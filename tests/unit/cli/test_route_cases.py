@@ -45,6 +45,11 @@ def test_a_fault_in_the_cases_is_named_with_its_line(case: str, reason: str) -> 
     assert reason in str(refused.value)
 
 
+def test_cases_in_the_format_of_another_release_are_refused() -> None:
+    with pytest.raises(RulesError, match="version must be 1"):
+        route_cases.run("cases.yaml", "version: 2\ncases: [{name: x, expect: {queue: general}}]\n", SHIPPED)
+
+
 def test_the_hours_of_a_calendar_decide_by_the_instant_of_the_case() -> None:
     tree = read_tree(
         "routes.yaml",
