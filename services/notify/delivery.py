@@ -247,7 +247,7 @@ class Lane:
             left = without_etr(one.stage, one.template, first_word=one.first_word)
             if left is None:
                 # Perhaps it was taken before: then they were told a time, and hear that it has passed.
-                outcome = Outcome.REFUSED if one.doubted_at is None else Outcome.UNKNOWN
+                outcome = Outcome.UNKNOWN if one.perhaps_told_etr else Outcome.REFUSED
                 return Attempt(one.notice_id, one.attempt, outcome, "etr_past")
             one = replace(one, template=left, etr=None)
         letter = self._write(one)

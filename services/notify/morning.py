@@ -70,13 +70,18 @@ FROM unnest($1::uuid[], $2::uuid[]) AS v (incident_id, recipient_id)
 WHERE n.incident_id = v.incident_id AND n.recipient_id = v.recipient_id
   AND (n.state = 'superseded' OR (n.state = 'pending' AND n.held_until IS NOT NULL))
 """
-# That a time has passed was taken for told: who watches for it looks again, by how long is waited now.
+# That a time has passed is said under one revision: it was taken for told, and may be so later.
 _NOT_TOLD: Final = """
-WITH gone AS (
-    DELETE FROM notice WHERE notice_id = ANY($1::uuid[]) AND state = 'superseded' AND doubted_at IS NULL
-    RETURNING incident_id
+DELETE FROM notice WHERE notice_id = ANY($1::uuid[]) AND state = 'superseded' AND doubted_at IS NULL
+"""
+# What was held stood for what their customers know. Without it, a time that they were told before may pass: who watches
+# for it looks again.
+_LOOK_AGAIN: Final = """
+WITH silent AS (
+    SELECT incident_id FROM incident WHERE incident_id = ANY($1::uuid[]) AND etr_passed IS NOT NULL
+    ORDER BY incident_id FOR UPDATE
 )
-UPDATE incident SET etr_passed = NULL WHERE incident_id IN (SELECT incident_id FROM gone)
+UPDATE incident i SET etr_passed = NULL FROM silent WHERE i.incident_id = silent.incident_id
 """
 # One decided again may be there: held until now, or out of date for a while in the night. It is the newest word now.
 _SAY: Final = """
@@ -160,6 +165,7 @@ class Morning:
         told = {(one.incident_id, one.recipient_id): one.notice_id for one in said}
         untold = [row for key, row in owed.items() if told.get(key) != row["notice_id"]]
         await tx.execute(_NOT_TOLD, [row["notice_id"] for row in untold if row["stage"] == Stage.ETR_PASSED])
+        await tx.execute(_LOOK_AGAIN, list({incident for incident, _ in owed_now - told.keys()}))
         for row in untold:
             metrics.BECAME.labels(row["stage"], row["channel"], "superseded").inc()
         return decision.quiet

@@ -46,7 +46,7 @@ FROM due, recipient r
 WHERE n.notice_id = due.notice_id AND r.recipient_id = n.recipient_id
 RETURNING n.notice_id, n.attempts AS attempt, n.channel, r.address, r.account, n.incident_id, n.ticket_ref,
           n.language, n.stage, n.revision, n.template, n.etr, n.restored_at, n.closed_at, n.caused_at, n.made_at,
-          coalesce(n.etr <= now(), false) AS etr_past,
+          coalesce(n.etr <= now(), false) AS etr_past, coalesce(due.doubted_at < n.etr, false) AS perhaps_told_etr,
           n.incident_id IS NOT NULL AND NOT EXISTS (
               SELECT FROM notice o
               WHERE o.incident_id = n.incident_id AND o.recipient_id = n.recipient_id AND o.state = 'sent'
@@ -145,6 +145,7 @@ class Claimed:
 
     Attributes:
         etr_past: Whether its estimate has passed while it waited.
+        perhaps_told_etr: Whether an attempt that may have been taken began before its estimate had passed.
         first_word: Whether its customer was sent nothing yet of the incident.
         doubted_at: When the first attempt began of which it is not known whether it was taken; None if of none.
         doubted_s: Seconds since then.
@@ -169,6 +170,7 @@ class Claimed:
     caused_at: datetime
     made_at: datetime
     etr_past: bool
+    perhaps_told_etr: bool
     first_word: bool
     doubted_at: datetime | None
     doubted_s: float | None

@@ -105,12 +105,14 @@ WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
   )
 ORDER BY n.seq
 """
+# In the order of their ids, as ``morning`` locks them.
 _SAVE_STANDINGS: Final = """
 INSERT INTO incident (incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at,
                       area, device, progress, storm, kind, account_id)
 SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::int[], $6::timestamptz[], $7::int[],
                      $8::int[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::text[],
-                     $15::text[])
+                     $15::text[]) AS v (incident_id)
+ORDER BY v.incident_id
 ON CONFLICT (incident_id) DO UPDATE SET
     revision = excluded.revision, state = excluded.state, etr = excluded.etr, etr_since = excluded.etr_since,
     restored_at = excluded.restored_at, state_since = excluded.state_since, known_since = excluded.known_since,

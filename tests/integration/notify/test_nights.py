@@ -77,6 +77,23 @@ async def test_that_a_time_has_passed_at_night_is_said_in_the_morning_if_it_is_s
     assert told(town) == [*EVENING, *said]
 
 
+@pytest.mark.parametrize("moves", [False, True])
+async def test_who_was_told_a_time_that_passes_by_day_hears_so_though_a_nearer_one_passed_at_night(town, moves):
+    """The nearer one was held, and is not said in the morning; by then nobody looked any more."""
+    await becomes(town, 1, [1])
+    await town.passes(1)
+    await becomes(town, 2, etr=900)
+    await town.passes(130)
+    await becomes(town, 3, etr=200)
+    if moves:
+        await becomes(town, 1, [1], incident=2, etr=200)
+        await becomes(town, 4, left=[1], etr=200)
+    await town.passes(900 - town.minute, step=15)
+    assert told(town) == EVENING
+    await town.passes(100, step=15)
+    assert told(town) == [*EVENING, ("etr_passed", MORNING)]
+
+
 async def test_who_moved_at_night_to_another_that_is_over_as_well_hears_in_the_morning_that_power_is_back(town):
     """The word of the one they were in is held, and is not said of an incident that they are not in."""
     over = {"state": IncidentState.RESTORED}
@@ -124,6 +141,23 @@ async def test_who_may_have_been_told_a_time_hears_that_it_has_passed(town, firs
         else [("received", None), ("etr_set", minute(30))]
     )
     assert taken == [*known, ("etr_passed", None)]
+
+
+async def test_nobody_hears_twice_that_a_time_has_passed_as_a_process_died_with_a_next_one_that_had_passed(town):
+    """Nothing of it had left: an attempt that begins after its time says nothing."""
+    town.wording = replace(town.wording, quiet=None)
+    await becomes(town, 1, [1])
+    await becomes(town, 2, etr=30)
+    await town.passes(50, step=15)
+    said = [("received", "evening"), ("etr_set", "evening"), ("etr_passed", "evening")]
+    assert told(town) == said
+    one = Snapshots().changed(1, 3, etr=minute(60), minute=50)
+    await town.take([(INCIDENT_CHANGED.name, one)])
+    town.minute = 61
+    await town.set_clock()
+    await town.dies_in_a_call()
+    await town.passes(60, step=5)
+    assert told(town) == said
 
 
 @pytest.mark.parametrize("taken", [True, False])

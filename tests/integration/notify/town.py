@@ -109,9 +109,10 @@ class Town:
 
     async def empty(self) -> None:
         await self.pool.execute(_TABLES)
-        await self._set_clock()
+        await self.set_clock()
 
-    async def _set_clock(self) -> None:
+    async def set_clock(self) -> None:
+        """Let Postgres know the minute."""
         await self.pool.execute("UPDATE story.clock SET at = $1", minute(self.minute))
 
     async def take(self, batch: Sequence[tuple[str, Message]]) -> None:
@@ -131,11 +132,11 @@ class Town:
             if self.minute >= until:
                 return
             self.minute = min(until, self.minute + step)
-            await self._set_clock()
+            await self.set_clock()
 
     async def look(self) -> None:
         """Do once what the service does again and again."""
-        await self._set_clock()
+        await self.set_clock()
         await tell_passed(self.pool, self.wording, minute(self.minute))
         await pending.recover(self.pool, repeatable=[self.receiver.name], most_attempts=_PATIENCE.attempts)
         await pending.drop_unlinked(self.pool)
