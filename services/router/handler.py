@@ -290,7 +290,9 @@ async def _keep_for_known(tx: Transaction, before: Mapping[UUID, Ticket], work: 
     """Keep new tickets that wait for a person for the agent their customer knows; no query where there are none."""
     known_for = work.desk.timings.known
     new = [work.book.tickets[ticket_id] for ticket_id in work.traces if ticket_id not in before]
-    waiting = [ticket for ticket in new if ticket.standing is TicketState.QUEUED and not ticket.classification.hazards]
+    waiting = [
+        ticket for ticket in new if ticket.standing is TicketState.QUEUED and not ticket.classification.may_be_danger
+    ]
     handles = {ticket.ticket_id: reporters(ticket.facts) for ticket in waiting} if known_for else {}
     keys = {handle.key for theirs in handles.values() for handle in theirs}
     if not keys:
@@ -365,6 +367,8 @@ def _new(was: Ticket | None, ticket: Ticket) -> Iterator[tuple[Metric, tuple[str
     yield metrics.ROUTED, (ticket.queue, about.business_type, about.type_rule)
     for hazard in set(about.hazards).difference(was.classification.hazards if was else ()):
         yield metrics.HAZARDS, (hazard,)
+    if about.suspected is not None and (was is None or was.classification.suspected is None):
+        yield metrics.SUSPECTED, (ticket.queue,)
     known = was.tellings.stop if was is not None and was.facts.final else 0
     for telling in ticket.tellings if ticket.facts.final else ():  # a call that goes on may yet join another ticket
         if telling >= known:

@@ -15,6 +15,11 @@ CONTACTS: Final = Counter(
     "gridline_router_contacts_total", "Contacts taken in, by channel and business type", ("channel", "business_type")
 )
 HAZARDS: Final = Counter("gridline_router_hazards_total", "Tickets in which a danger was first named", ("hazard",))
+SUSPECTED: Final = Counter(
+    "gridline_router_suspected_total",
+    "Tickets that first sounded like a danger that no word of the lists names, by queue",
+    ("queue",),
+)
 LANGUAGES: Final = Counter("gridline_router_languages_total", "Tickets opened, by language rule", ("rule",))
 PLACES: Final = Counter("gridline_router_places_total", "Tickets opened, by the evidence that placed them", ("basis",))
 REPORTS: Final = Counter("gridline_router_reports_total", "Outage reports: sent, answered, returned", ("step",))

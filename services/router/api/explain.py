@@ -53,6 +53,7 @@ class Explain(BaseModel):
         default=None, description="Kind of fault; outage where there is a danger, and for a fault_report that says none"
     )
     hazards: tuple[Word, ...] = ()
+    suspected: bool = Field(default=False, description="It sounds like danger though no hazard is named")
     single_premise: bool = False
     language: Language | None = Field(default=None, description="The default of classify.yaml if absent")
     channel: Channel = Channel.PHONE
@@ -165,6 +166,7 @@ def _attributes(asked: Explain, rules: Rules) -> Attributes:
         type_rule=asked.classified_by,
         fault=fault,
         hazards=tuple(sorted(set(asked.hazards))),
+        suspected=() if asked.suspected and not asked.hazards else None,
         language=asked.language or keywords.default_language,
         language_rule=LanguageRule.CHANNEL_CHOICE if asked.language else LanguageRule.DEFAULT,
         single_premise=asked.single_premise,

@@ -69,6 +69,7 @@ def attributes(about: Classification, place: Place, standing: Standing) -> Attri
         "fault": _some(about.fault),
         "is_outage": _yes(about.is_outage),
         "hazards": about.hazards,
+        "suspected": _yes(about.suspected is not None),
         "single_premise": _yes(about.single_premise),
         "language": (about.language,),
         "language_sure": _yes(about.language_rule is not LanguageRule.UNSURE),

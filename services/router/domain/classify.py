@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.contracts.frozen import frozen
 from services.contracts.values import CustomerClass, Priority
 from services.router.domain.language import Tongues, hear
+from services.router.domain.suspicion import Suspicion
 from services.router.domain.words import Lexicon, Misheard, Script, WordList, normalise
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Reading(NamedTuple):
         rest: The text without account numbers, as ``plain``.
         urges: It asks to hurry.
         past_danger: It claims for something, gives thanks for it or says that it was long ago: a danger in it is over.
+        suspected: What of it sounds like danger though it names none; None if nothing does.
     """
 
     plain: str
@@ -100,6 +102,7 @@ class Reading(NamedTuple):
     rest: str
     urges: bool
     past_danger: bool
+    suspected: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,6 +142,7 @@ class Keywords:
         denials: How people say that there is no danger.
         past_danger: How people speak of a danger that is over.
         misheard: What speech recognition makes of words of these lists.
+        suspicion: What sounds like danger where no word of these lists names one.
     """
 
     business_types: Mapping[str, str]
@@ -156,6 +160,7 @@ class Keywords:
     denials: Denials = field(default_factory=Denials)
     past_danger: WordList = field(default_factory=lambda: WordList(()))
     misheard: Misheard = field(default_factory=lambda: Misheard({}))
+    suspicion: Suspicion = field(default_factory=Suspicion)
     lexicon: Lexicon = field(init=False)
     dangers: frozenset[WordList] = field(init=False)
 
@@ -178,7 +183,7 @@ class Keywords:
 
 @lru_cache(maxsize=4096)
 def _read(keywords: Keywords, text: str) -> Reading:
-    plain = normalise(text)
+    plain = written = normalise(text)
     numbers: set[str] = set()
     rest = plain
     if keywords.accounts is not None and _DIGIT.search(plain) is not None:
@@ -219,7 +224,23 @@ def _read(keywords: Keywords, text: str) -> Reading:
         rest=rest,
         urges=found(keywords.urges, rest) is not None,
         past_danger=found(keywords.past_danger) is not None,
+        suspected=None if hazards else _suspected(keywords, by_message(text) if "\n" in text else written, likely),
     )
+
+
+def _suspected(keywords: Keywords, text: str, likely: Collection[WordList]) -> tuple[str, ...] | None:
+    """Return what sounds like danger, what is denied and what the lists know to be harmless apart."""
+    if keywords.denials.words in likely:
+        text = keywords.denials.heard_out(text)
+    for _, words in keywords.hazards:
+        if words in likely:
+            text = words.without_ignored(text)
+    return keywords.suspicion.heard_in(text)
+
+
+def by_message(text: str) -> str:
+    """Return a text as ``normalise`` does, with a line end between messages."""
+    return "\n".join(map(normalise, text.split("\n")))
 
 
 def _told_alone(keywords: Keywords, text: str) -> tuple[str, str] | None:
@@ -242,6 +263,8 @@ class Classification:
     """The keywords that decided business type and fault, as found."""
     fault: str | None = None
     hazards: tuple[str, ...] = ()
+    suspected: tuple[str, ...] | None = None
+    """What sounds like danger where no hazard is named: a person looks at once, and no crew is sent by it."""
     language: str
     language_rule: LanguageRule
     single_premise: bool = False
@@ -253,6 +276,11 @@ class Classification:
     def is_outage(self) -> bool:
         """Whether the ticket claims that power is out, rather than bad, wrongly metered or only asked about."""
         return self.fault == OUTAGE
+
+    @property
+    def may_be_danger(self) -> bool:
+        """Whether a danger is named or suspected: a person looks at once."""
+        return bool(self.hazards) or self.suspected is not None
 
 
 def classify(
@@ -316,6 +344,7 @@ def _classify(
         words=tuple(found),
         fault=fault,
         hazards=hazards,
+        suspected=None if hazards else reading.suspected,
         language=spoken,
         language_rule=language_rule,
         single_premise=single_premise or reading.only_mine,

@@ -340,9 +340,9 @@ def _state(case: _Case, classification: Classification) -> TicketState:
     """Return the state: with a person, unless the report alone takes care of the ticket.
 
     Danger and customers who depend on the power get a person of their own at once, beside the report (DESIGN §4.5);
-    so do words that nothing here reads: they may name a danger, and no machine closes what it cannot read.
+    so do words that nothing here reads, or that sound like danger: no machine closes what may be one.
     """
-    attended = bool(classification.hazards) or case.located.place.customer_class is not CustomerClass.NORMAL
+    attended = classification.may_be_danger or case.located.place.customer_class is not CustomerClass.NORMAL
     attended = attended or _is_unread(case.facts, classification)
     if attended or case.need is not None or not classification.is_outage:
         return TicketState.QUEUED

@@ -309,9 +309,9 @@ def overdue(ticket: Ticket, rules: DeskRules, now: datetime) -> Event | None:
 def keeping(ticket: Ticket, known: Iterable[Agent], rules: DeskRules, now: datetime) -> list[Event]:
     """Return that a new ticket is kept a while for the first of the agents its customer knows who can have it.
 
-    A danger is kept for nobody: the next agent has it.
+    What may be a danger is kept for nobody: the next agent has it.
     """
-    if ticket.classification.hazards or ticket.standing is not TicketState.QUEUED:
+    if ticket.classification.may_be_danger or ticket.standing is not TicketState.QUEUED:
         return []
     lane = turn_of(ticket, rules).lane
     agent = next((agent for agent in known if serves(agent, lane)), None)
@@ -334,7 +334,7 @@ def following(
     """Return what a contact does to the work on its ticket, once it was folded in and routed.
 
     What people had closed is open again, and what a machine had taken care of once a person has to look: as of now. It
-    is kept for the agent who had it, if they are among those who are ``free``; a danger for nobody.
+    is kept for the agent who had it, if they are among those who are ``free``; what may be a danger for nobody.
     A danger that becomes known leaves whoever has it. Where nobody has the ticket, any further danger takes away what
     else keeps it from the next agent: where a person moved it, for whom it is kept, who declined what it was before,
     and what met its clock when nobody knew of it.
@@ -345,7 +345,7 @@ def following(
     asked: list[Event] = []
     left = before is not None and before.standing in _BY_MACHINE and ticket.standing is TicketState.QUEUED
     if before is not None and (left or not work.open) and speaks(contact):
-        keep = None if dangers or work.known_agent not in free else work.known_agent
+        keep = None if ticket.classification.may_be_danger or work.known_agent not in free else work.known_agent
         until = now + rules.timings.hold if keep else None
         asked.append(Event(did=Did.REOPENED, at=now, by=GRIDLINE, to_agent=keep, until=until))
     kept_back = work.queue or work.held_for or work.passed or work.elapsed.paused or work.elapsed.met

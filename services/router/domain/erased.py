@@ -69,7 +69,7 @@ def erased(ticket: Ticket, at: datetime) -> Ticket:
             final=facts.final,
         ),
         place=_in_the_network(ticket.place),
-        classification=replace(about, words=()),
+        classification=replace(about, words=(), suspected=None),
         work=None if ticket.work is None else _worked(ticket.work),
         erased_at=at,
     )

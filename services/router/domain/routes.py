@@ -49,6 +49,7 @@ ATTRIBUTES: Final[Mapping[str, frozenset[str] | None]] = {
     "fault": None,
     "is_outage": BOOLEANS,
     "hazards": None,
+    "suspected": BOOLEANS,
     "single_premise": BOOLEANS,
     "language": None,
     "language_sure": BOOLEANS,

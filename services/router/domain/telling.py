@@ -43,6 +43,7 @@ def routed(ticket: Ticket, due: tuple[Due, ...] = ()) -> TicketRouted:
             matched=(
                 *taken.matched,
                 *(f"word:{word}"[:200] for word in about.words),
+                *(f"suspected:{piece}" for piece in about.suspected or ()),
                 f"language:{about.language_rule}",
                 f"priority:{ticket.priority_rule}",
                 *(f"tag:{tag}" for tag in taken.tags),

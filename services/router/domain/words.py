@@ -152,6 +152,10 @@ class WordList:
         """Return a normalised text without the words of the list."""
         return self._every.blanked(text)
 
+    def without_ignored(self, text: str) -> str:
+        """Return a normalised text without the phrases that the list passes over."""
+        return self._ignored.blanked(text)
+
 
 class Misheard:
     """What speech recognition makes of words that stand in many lists ("变压气"), and the words that were said.

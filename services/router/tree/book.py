@@ -13,10 +13,13 @@ import structlog
 from services.router import metrics
 from services.router.domain.targets import UNKNOWN
 from services.router.domain.ticket import Rules
+from services.router.tree.beside import beside
 from services.router.tree.calendars import FILE, holidays_beside, read_holidays
 from services.router.tree.desk import read_desk
 from services.router.tree.keywords import read_keywords
 from services.router.tree.routes import read_tree
+from services.router.tree.suspicion import FILE as WEIGHTS
+from services.router.tree.suspicion import read_suspicion
 from services.router.tree.unreached import never_reached
 from services.runtime import clock
 from services.runtime.watched import Watched
@@ -35,7 +38,7 @@ _log: Final = structlog.get_logger()
 
 
 def load_rules(routes: Path, classify: Path) -> Rules:
-    """Read both files, and the holidays: ``holidays.yaml`` beside the routes, else the shipped one.
+    """Read both files, ``holidays.yaml`` beside the routes, ``suspicion.txt`` beside the words, or the shipped ones.
 
     Raises:
         RulesError: one of them cannot be read or has faults; every fault of that file is named.
@@ -44,12 +47,17 @@ def load_rules(routes: Path, classify: Path) -> Rules:
 
 
 def _load(routes: Path, classify: Path) -> tuple[Rules, Mapping[str, Holidays]]:
-    file = holidays_beside(routes)
-    texts = {path: read_text(path) for path in (classify, routes, file)}
-    keywords, holidays = read_keywords(str(classify), texts[classify]), read_holidays(str(file), texts[file])
+    _, _, days, weights = files = _files(routes, classify)
+    texts = {path: read_text(path) for path in files}
+    heard = read_suspicion(str(weights), texts[weights])
+    keywords, holidays = read_keywords(str(classify), texts[classify], heard), read_holidays(str(days), texts[days])
     tree = read_tree(str(routes), texts[routes], keywords, holidays)
-    digest = digest_of(*(texts[path] for path in (routes, classify, file)))
+    digest = digest_of(*texts.values())
     return Rules(keywords=keywords, tree=tree, hash=digest), holidays
+
+
+def _files(routes: Path, classify: Path) -> tuple[Path, Path, Path, Path]:
+    return routes, classify, holidays_beside(routes), beside(classify, WEIGHTS)
 
 
 def load_desk(file: str, text: str) -> DeskRules:
@@ -72,9 +80,7 @@ class RuleBook:
         Raises:
             RulesError: they cannot be used.
         """
-        self._watched = Watched(
-            routes.name, lambda: _load(routes, classify), lambda: (routes, classify, holidays_beside(routes))
-        )
+        self._watched = Watched(routes.name, lambda: _load(routes, classify), lambda: _files(routes, classify))
         self._duty = UNKNOWN
         self._elsewhere: frozenset[str] = frozenset()
         self._warned_on: date | None = None

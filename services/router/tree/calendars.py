@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, time, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from services.router.domain.working_time import WorkingTime
+from services.router.tree.beside import beside
 from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
 
     from yaml.nodes import Node
 
@@ -30,7 +31,6 @@ _YEAR: Final = re.compile(r"20\d{2}")
 _YEARS: Final = range(2024, 2061)
 _OTHERWISE: Final = "otherwise"
 FILE: Final = "holidays.yaml"
-_SHIPPED: Final = Path(__file__).parents[3] / "deploy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,7 @@ class Holidays:
 
 def holidays_beside(file: Path) -> Path:
     """Return the list of holidays: the one beside a file of rules, else the one that is shipped."""
-    beside = file.with_name(FILE)
-    try:
-        is_there = beside.exists()
-    except OSError:
-        is_there = True  # a disk or a right that is away for a while is told when it is read
-    return beside if is_there else _SHIPPED / FILE
+    return beside(file, FILE)
 
 
 def read_holidays(file: str, text: str) -> dict[str, Holidays]:

@@ -10,6 +10,7 @@ from yaml.nodes import ScalarNode
 
 from services.router.domain.classify import OUTAGE, REPORTED_DANGER, Denials, Keywords
 from services.router.domain.language import Tongues
+from services.router.domain.suspicion import Suspicion
 from services.router.domain.words import Misheard, Script, WordList, check_word
 from services.runtime.yaml_reading import Reader, compiled, line_of, meant
 
@@ -25,8 +26,13 @@ _SET: Final = re.compile(r"<(\w*)>")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
-def read_keywords(file: str, text: str) -> Keywords:
+def read_keywords(file: str, text: str, suspicion: Suspicion | None = None) -> Keywords:
     """Read the word lists.
+
+    Args:
+        file: Its name, for faults.
+        text: What it says.
+        suspicion: What sounds like danger without a word of the lists; nothing if absent.
 
     Raises:
         RulesError: every fault, with its line and what is allowed.
@@ -70,6 +76,7 @@ def read_keywords(file: str, text: str) -> Keywords:
         denials=denials,
         past_danger=_list_of(reader, past, "past_danger"),
         misheard=misheard,
+        suspicion=suspicion or Suspicion(),
     )
 
 

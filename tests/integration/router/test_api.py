@@ -247,6 +247,7 @@ async def test_explain_agrees_with_what_the_handler_did(client: httpx.AsyncClien
             {"text": "着火了", "account_id": "A1"},
             {"business_type": "complaint", "language": "bo-CN"},
             {"business_type": "fault_report", "text": "电压低", "channel": Channel.SMS},
+            {"text": "有个老乡从梯子上滚下来了，手里还抓着那根线"},
         ]
     ):
         said = contact(f"{n}", **told)
@@ -258,6 +259,7 @@ async def test_explain_agrees_with_what_the_handler_did(client: httpx.AsyncClien
             "classified_by": about.type_rule,
             "fault": about.fault,
             "hazards": about.hazards,
+            "suspected": about.suspected is not None,
             "language": about.language,
             "customer_class": ticket.place.customer_class,
             "placed": ticket.place.area is not None,
@@ -275,6 +277,15 @@ async def test_explain_takes_what_names_a_danger_for_an_outage_as_the_router_doe
 ) -> None:
     answer = (await client.post("/v1/routes/explain", json={**told, "hazards": ["fire"]})).json()
     assert (answer["attributes"]["fault"], answer["attributes"]["is_outage"]) == (["outage"], ["true"])
+
+
+async def test_explain_shows_where_what_only_sounds_like_danger_goes(client: httpx.AsyncClient) -> None:
+    asked = {"business_type": "consultation", "suspected": True}
+    answer = (await client.post("/v1/routes/explain", json=asked)).json()
+    assert (answer["queue"], answer["priority"]) == ("emergency", "urgent")
+    assert answer["attributes"]["suspected"] == ["true"]
+    named = (await client.post("/v1/routes/explain", json={**asked, "hazards": ["fire"]})).json()
+    assert (named["route"], named["attributes"]["suspected"]) == ("root/danger", ["false"]), "it is one"
 
 
 async def test_a_ticket_is_explained_to_whoever_may_read_it(

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from services.router.domain.suspicion import Suspicion
 from services.router.domain.words import WordList
 from tests.hearing.labelled import FILES, half_of, read_said
+from tests.hearing.learn import PLACED, found_of, learn
 from tests.hearing.measure import Figures, Found, measure, share
 from tests.unit.router.making import SHIPPED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from services.router.domain.classify import Keywords
+    from tests.hearing.labelled import Said
 
 SAID = {author: read_said(file.read_text(encoding="utf-8")) for author, file in FILES.items()}
 # Half B is measured, never looked into: see tests/hearing.
@@ -37,6 +42,19 @@ FLOORS = {
         "kind": 0.74,
     },
 }
+
+
+# Dangers named or suspected, at least; others that are suspected, at most.
+SUSPECTED = {
+    ("one", "A"): (0.99, 0.01),
+    ("one", "B"): (0.975, 0.025),
+    ("two", "A"): (0.985, 0.005),
+    ("two", "B"): (0.97, 0.03),
+    ("three", "A"): (0.985, 0.02),
+    ("three", "B"): (0.965, 0.045),
+}
+# The same where no list names any danger, of an author from whom nothing was learnt.
+STRANGERS = {"one": (0.56, 0.03), "two": (0.71, 0.03), "three": (0.73, 0.04)}
 
 
 def below(keywords: Keywords, author: str, half: str) -> set[str]:
@@ -65,6 +83,37 @@ def test_lists_that_miss_or_find_too_much_fall_below_the_floors(author: str, hal
     lit = replace(words, faults=tuple(one for one in words.faults if one[0] != "outage"))
     assert {"outage missed", "type", "kind"} <= below(lit, author, half)
     assert "alone missed" in below(replace(words, only_mine=WordList(["就我家"])), author, half)
+
+
+def missed(keywords: Keywords, said: Iterable[Said], floor: tuple[float, float]) -> set[str]:
+    """What of some utterances is suspected worse than it was."""
+    found = found_of(keywords, said)
+    worse = {"dangers"} if found["dangers named or suspected"] < floor[0] else set()
+    return worse | ({"others"} if found["others suspected"] > floor[1] else set())
+
+
+@pytest.mark.parametrize(("author", "half"), SUSPECTED)
+def test_dangers_that_no_list_names_are_suspected_as_well_as_ever(author: str, half: str) -> None:
+    said, floor = [one for one in SAID[author] if one.half == half], SUSPECTED[author, half]
+    words, heard = SHIPPED.keywords, SHIPPED.keywords.suspicion
+    assert missed(words, said, floor) == set()
+    assert missed(replace(words, suspicion=replace(heard, bar=-300)), said, floor) == {"others"}
+    if half == "B":  # the lists were mended by half A, and name nearly all of it
+        assert missed(replace(words, suspicion=Suspicion()), said, floor) == {"dangers"}
+
+
+@pytest.mark.parametrize("author", STRANGERS)
+def test_dangers_of_a_stranger_are_suspected_by_what_others_taught(author: str) -> None:
+    learnt = learn([*PLACED, *(one for other in FILES if other != author for one in SAID[other] if one.half == "A")])
+    unnamed, floor = replace(SHIPPED.keywords, hazards=()), STRANGERS[author]
+    assert missed(replace(unnamed, suspicion=learnt), SAID[author], floor) == set()
+    mixed = dict(zip(learnt.weights, reversed(learnt.weights.values()), strict=True))
+    assert "dangers" in missed(replace(unnamed, suspicion=replace(learnt, weights=mixed)), SAID[author], floor)
+
+
+def test_ordinary_calls_that_name_equipment_are_suspected_of_nothing() -> None:
+    suspected = [one.text for one in PLACED if SHIPPED.keywords.read(one.text).suspected is not None]
+    assert suspected == []
 
 
 @pytest.mark.parametrize(("author", "half"), FLOORS)
