@@ -10,6 +10,7 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from services.dedup.domain.night import Night
 from services.dedup.domain.rules import CELL, PLACE, Inference, Rules
 from services.dedup.domain.storm import StormRules
 from services.grid.device import CAN_FAIL, DeviceType
@@ -49,6 +50,7 @@ _INFERENCE: Final = frozenset(
     {"lift_margin", "split_margin", "restored_margin", "enough", "wave_margin", "relook_minutes"}
 )
 _FRESH: Final = "fresh_minutes"
+_NIGHT: Final = frozenset({"time_zone", "from", "to", "awake"})
 _RESTORED: Final = frozenset({"tolerance_minutes", "memory_hours", "still_out_minutes"})
 
 
@@ -60,7 +62,7 @@ def load_rules(path: Path) -> Rules:
     """
     text = read_text(path)
     reader = Reader(str(path), text)
-    top = reader.top(_TOP | {"storm"}, _TOP)
+    top = reader.top(_TOP | {"storm", "night"}, _TOP)
     rules = _Rules(reader).rules(top, digest_of(text))
     reader.finish()
     return rules
@@ -83,7 +85,18 @@ class _Rules:
             restored_memory=timedelta(hours=self._number(restored, "memory_hours", 0, 24 * 14)),
             still_out=timedelta(minutes=self._number(restored, "still_out_minutes", 0, 24 * 60)),
             storm=None if "storm" not in top else self._storm(top["storm"]),
+            night=None if "night" not in top else self._night(top["night"]),
         )
+
+    def _night(self, node: Node) -> Night | None:
+        found = self._reader.fields(node, "night", _NIGHT, sorted(_NIGHT))
+        if found.keys() != _NIGHT:
+            return None  # that something is missing has been told
+        begins, ends = (self._reader.clock(found[name], f"night: {name}") for name in ("from", "to"))
+        if begins is not None and begins == ends:
+            self._reader.fault(line_of(found["to"]), "night: from and to must differ; leave night out to have none")
+        zone, awake = self._reader.zone(found["time_zone"]), self._number(found, "awake", 0, 1)
+        return None if begins is None or ends is None else Night(zone, begins, ends, awake)
 
     def _storm(self, node: Node) -> StormRules:
         found = self._reader.fields(node, "storm", _STORM | _IN_STORM, sorted(_STORM))

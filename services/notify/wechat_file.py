@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from services.notify.domain.notice import Template
-from services.notify.wording import PLACEHOLDERS, checked_pattern, read_zone
+from services.notify.wording import PLACEHOLDERS, checked_pattern
 from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def read_wechat_accounts(file: str, text: str) -> WechatAccounts:
     """
     reader = Reader(file, text)
     top = reader.top(_TOP, _TOP)
-    rest = _File(reader, read_zone(reader, top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC"))
+    rest = _File(reader, reader.zone(top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC"))
     entries = list(reader.entries(top["accounts"], "accounts")) if "accounts" in top else []
     found = WechatAccounts(rest.zone, {entry.key: rest.account(entry.key, entry.value) for entry in entries})
     reader.finish()

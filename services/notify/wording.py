@@ -12,7 +12,7 @@ import string
 from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from services.notify.domain.decide import Calm
 from services.notify.domain.notice import Stage, Template
@@ -37,7 +37,6 @@ _PASSED: Final = "etr_passed_minutes"
 _QUIET: Final = "quiet_hours"
 _SPAN: Final = ("from", "to")
 _QUIET_FIELDS: Final = (*_SPAN, "hold", "awake_minutes")
-_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _LANGUAGE: Final = ("time", "texts")
 _TIME_FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute"})
 PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
@@ -153,7 +152,7 @@ def read_wording(file: str, text: str) -> Wording:
     if stormy is not None and stormy < minutes:
         reader.fault(line_of(top[_IN_STORM]), f"{_IN_STORM} must not be less than etr_moved_by_minutes")
     passed = reader.number(top[_PASSED], _PASSED, 0, _MOST_MINUTES) if _PASSED in top else None
-    zone = read_zone(reader, top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC")
+    zone = reader.zone(top["time_zone"]) if "time_zone" in top else ZoneInfo("UTC")
     languages = rest.languages(top["languages"]) if "languages" in top else {}
     quiet = rest.quiet_hours(top[_QUIET], zone) if _QUIET in top else None
     reader.finish()
@@ -186,7 +185,9 @@ class _File:
 
     def quiet_hours(self, node: Node, zone: ZoneInfo) -> QuietHours:
         fields = self._reader.fields(node, _QUIET, _QUIET_FIELDS, _QUIET_FIELDS)
-        begins, ends = (self._clock(fields[name], f"{_QUIET}: {name}") if name in fields else None for name in _SPAN)
+        begins, ends = (
+            self._reader.clock(fields[name], f"{_QUIET}: {name}") if name in fields else None for name in _SPAN
+        )
         if begins is not None and begins == ends:
             self._fault(fields["to"], f"{_QUIET}: from and to must differ; leave {_QUIET} out to have none")
         known = {stage.value for stage in MAY_WAIT}
@@ -199,13 +200,6 @@ class _File:
             # They would be woken by a word that means: out again. That it had been back waits.
             self._fault(fields["hold"], f"{_QUIET}: hold: where restored waits, joined_known must wait")
         return QuietHours(zone, begins or time(), ends or time(), held, timedelta(minutes=minutes or 0))
-
-    def _clock(self, node: Node, what: str) -> time | None:
-        text = self._reader.text(node, what)
-        found = _CLOCK.fullmatch(text) if text is not None else None
-        if text is not None and found is None:
-            self._fault(node, f'{what} must be a time of day such as "22:00", not {text!r}')
-        return time(int(found[1]), int(found[2])) if found else None
 
     def _language(self, tag: str, node: Node) -> _Language:
         fields = self._reader.fields(node, f"language {tag}", _LANGUAGE, _LANGUAGE)
@@ -229,20 +223,6 @@ class _File:
 
     def _fault(self, node: Node, reason: str) -> None:
         self._reader.fault(line_of(node), reason)
-
-
-def read_zone(reader: Reader, node: Node) -> ZoneInfo:
-    """Return the time zone a file names."""
-    name = reader.text(node, "time_zone") or "UTC"
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        reader.fault(
-            line_of(node),
-            f"time_zone: {name!r} is not in this machine's time zone database; "
-            "give an IANA name such as Asia/Shanghai, or install the tzdata package if it is one",
-        )
-        return ZoneInfo("UTC")
 
 
 def checked_pattern(

@@ -7,7 +7,9 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
+from datetime import time
 from typing import TYPE_CHECKING, Final, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -20,6 +22,7 @@ _BOOL: Final = "tag:yaml.org,2002:bool"
 _NULL: Final = "tag:yaml.org,2002:null"
 _TRUE: Final = frozenset({"true", "yes", "on"})
 _WORD: Final = re.compile(r"[a-z0-9][a-z0-9_.:-]{0,63}")
+_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DEEPEST: Final = 40
 _TOO_DEEP: Final = f"nested deeper than {_DEEPEST} levels"
@@ -255,6 +258,27 @@ class Reader:
         if text is not None:
             self.fault(line_of(node), f"{what} must be a whole number, not {text!r}")
         return None
+
+    def clock(self, node: Node, what: str) -> time | None:
+        """Return a time of day."""
+        text = self.text(node, what)
+        found = None if text is None else _CLOCK.fullmatch(text)
+        if text is not None and found is None:
+            self.fault(line_of(node), f'{what} must be a time of day such as "22:00", not {text!r}')
+        return time(int(found[1]), int(found[2])) if found else None
+
+    def zone(self, node: Node) -> ZoneInfo:
+        """Return the time zone a file names; UTC where it names none that is known."""
+        name = self.text(node, "time_zone") or "UTC"
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self.fault(
+                line_of(node),
+                f"time_zone: {name!r} is not in this machine's time zone database; "
+                "give an IANA name such as Asia/Shanghai, or install the tzdata package if it is one",
+            )
+            return ZoneInfo("UTC")
 
     def truth(self, node: Node, what: str) -> bool | None:
         """Return a boolean."""

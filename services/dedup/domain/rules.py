@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from services.dedup.domain.night import Night
 from services.dedup.domain.service_levels import ServiceLevels
 from services.dedup.domain.storm import StormRules
 from services.grid.device import DeviceType
@@ -79,6 +80,7 @@ class Rules:
         still_out: Who reports this soon after a restoration never had power back.
         levels: When crew and power are due; None where no service level is set.
         storm: When an area is in a storm, and what then holds; None where none ever is.
+        night: When people sleep; None where that is not weighed.
     """
 
     hash: str
@@ -90,6 +92,7 @@ class Rules:
     still_out: timedelta
     levels: ServiceLevels | None = None
     storm: StormRules | None = None
+    night: Night | None = None
 
     def hold(self, device_class: str) -> timedelta:
         """Return how long the order of an incident at such a device waits."""

@@ -3,9 +3,9 @@
 Decided here: who called well after a late word says that power was back; and whether what was called lately, from all
 under the incident's device or from one branch of it, is too much for the tail of the first outage, and which device
 explains it. Changes nothing. The tail is taken as heavy as can be: as the delays that were learned have it, as if they
-had no scale of their own, or as loud as just before. Some restorations are never told; without this the next outage
-there would disappear in the one before. Of a confirmed one of which nothing was heard for a day, one call is enough to
-ask whether it is over.
+had no scale of their own, or as loud as just before; in the morning those who slept are of it, too (``night``). Some
+restorations are never told; without this the next outage there would disappear in the one before. Of a confirmed one of
+which nothing was heard for a day, one call is enough to ask whether it is over.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.call_times import CallTimes
 from services.dedup.domain.events import Kind
+from services.dedup.domain.night import woken
 from services.dedup.domain.relook import Piece, partition
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece |
         if calls.callers < FEWEST:
             break  # nor are there more in a branch of this one
         expected = max(_tail(state, incident, scope, lately, lasted), calls.before) + _STRAYS
-        if calls.callers > expected and _surprise(calls.callers, expected) >= state.rules.inference.wave:
+        if _are_more(state, calls.callers, expected) and _are_more(
+            state, calls.callers, expected + _slept(state, scope, at, lasted)
+        ):
             return _piece(state, incident, scope, report)
     return None
 
@@ -109,6 +112,19 @@ def _tail(state: AreaState, incident: Incident, scope: str, lately: int, lasted:
     learned = customers * (weigh.called_by(lasted) - weigh.called_by(before))
     unscaled = (incident.standing.callers - lately) * math.log(lasted / before) / math.log(lasted / _MINUTE)
     return part * max(learned, unscaled)
+
+
+def _slept(state: AreaState, scope: str, at: float, lasted: float) -> float:
+    """Return how many callers the first outage may have had lately who had slept since it began."""
+    night = state.rules.night
+    if night is None:
+        return 0.0
+    lately = at - _LATELY.total_seconds()
+    return woken(night, state.likelihood.called_by, state.customers_under(scope), at - lasted, lately, at)
+
+
+def _are_more(state: AreaState, callers: int, expected: float) -> bool:
+    return callers > expected and _surprise(callers, expected) >= state.rules.inference.wave
 
 
 def _surprise(callers: int, expected: float) -> float:

@@ -81,6 +81,20 @@ def test_numbers_mean_what_their_names_say() -> None:
             "unknown key 'tree' in etr_hours",
         ),
         ("lift_margin: 0", "lift_margin: 0\n  fresh_minutes: 90", "fresh_minutes must be a number from 0 to 60"),
+        *(
+            (
+                "already_restored:",
+                f"night: {{time_zone: {zone}, from: '{begins}', to: '{ends}', awake: {awake}}}\nalready_restored:",
+                problem,
+            )
+            for zone, begins, ends, awake, problem in [
+                ("Asia/Shanghei", "23:00", "06:30", 0.5, "time_zone: 'Asia/Shanghei' is not in"),
+                ("UTC", "24:00", "06:30", 0.5, 'night: from must be a time of day such as "22:00"'),
+                ("UTC", "23:00", "23:00", 0.5, "night: from and to must differ"),
+                ("UTC", "23:00", "06:30", 2, "awake must be a number from 0 to 1"),
+            ]
+        ),
+        ("already_restored:", "night: {from: '23:00'}\nalready_restored:", "night has no 'awake'"),
         ("already_restored:", "already_restored: never\nx:", "already_restored must be a mapping"),
     ],
 )
