@@ -337,7 +337,7 @@ def following(
     is kept for the agent who had it, if they are among those who are ``free``; what may be a danger for nobody.
     A danger that becomes known leaves whoever has it. Where nobody has the ticket, any further danger takes away what
     else keeps it from the next agent: where a person moved it, for whom it is kept, who declined what it was before,
-    and what met its clock when nobody knew of it.
+    and what met its clock when nobody knew of it. So does what begins to sound like danger; whoever has that hears it.
     """
     work = work_of(ticket)
     known = set(before.classification.hazards) if before else set[str]()
@@ -351,6 +351,8 @@ def following(
     kept_back = work.queue or work.held_for or work.passed or work.elapsed.paused or work.elapsed.met
     if dangers - known and (not known if work.in_hand else kept_back):
         asked.append(Event(did=Did.RECALLED, at=now, by=GRIDLINE, reason="danger"))
+    elif _sounds_anew(before, ticket) and kept_back and not work.in_hand:
+        asked.append(Event(did=Did.RECALLED, at=now, by=GRIDLINE, reason="suspected_danger"))
     elif work.elapsed.paused and not left and speaks(contact):
         asked.append(Event(did=Did.RESUMED, at=now, by=GRIDLINE, reason=CUSTOMER_SPOKE))
     given_up = ticket.facts.is_unconfirmed and not (before and before.facts.is_unconfirmed)
@@ -365,6 +367,11 @@ def following(
             found.append(decided)
             work = evolve(work, decided)
     return found
+
+
+def _sounds_anew(before: Ticket | None, ticket: Ticket) -> bool:
+    """Tell whether a ticket sounds like danger now and neither named one nor sounded like it before."""
+    return ticket.classification.suspected is not None and not (before and before.classification.may_be_danger)
 
 
 def standing_alone(ticket: Ticket, now: datetime) -> list[Event]:

@@ -341,6 +341,14 @@ async def test_metrics_count_what_was_committed(desk: Desk) -> None:
     assert [each._value.get() for each in (routed, basis, hazard)] == [n + 1 for n in before]
 
 
+async def test_metrics_count_once_a_ticket_that_begins_to_sound_like_danger(desk: Desk) -> None:
+    suspected = metrics.SUSPECTED.labels("emergency")
+    before = suspected._value.get()
+    for n, text in enumerate(("查电费", "有个老乡从梯子上滚下来了，手里还抓着那根线", "快点")):
+        await desk.take(contact(f"s{n}", thread="s", text=text, minutes=n))
+    assert suspected._value.get() == before + 1
+
+
 async def test_every_accepted_contact_is_counted_once_whatever_happens_to_its_ticket(desk: Desk) -> None:
     chance = random.Random(20260701)
     accepted = 0

@@ -29,6 +29,9 @@ from tests.unit.router.making import (
     done_by_time,
 )
 
+SOUNDS = "有个老乡从梯子上滚下来了，手里还抓着那根线"
+"""No list names its danger."""
+
 
 @pytest.mark.parametrize(
     ("did", "told"),
@@ -51,6 +54,30 @@ def test_a_danger_that_becomes_known_is_kept_for_nobody_and_from_nobody(
     ticket = after(said, before=replace(before, report=ReportState.NONE))
     waits = with_events(ticket, following(before, ticket, said, SHIPPED_DESK, NOON))
     assert (waits.queue, work_of(waits).held_for, work_of(waits).passed) == ("emergency", None, ())
+
+
+@pytest.mark.parametrize("did", [Did.KEPT, Did.REQUEUED])
+def test_what_begins_to_sound_like_danger_is_kept_from_nobody_who_could_look(did: Did) -> None:
+    told = {"to_agent": "ann", "until": NOON + MINUTE} if did is Did.KEPT else {"to_queue": "general"}
+    first = contact("1", thread="t", text="查电费")
+    before = worked(after(first), [Event.model_validate({"did": did, "at": NOON, "by": "t", **told})], NOON)
+    said = contact("2", thread="t", text=SOUNDS)
+    ticket = after(said, before=before)
+    waits = with_events(ticket, following(before, ticket, said, SHIPPED_DESK, NOON))
+    assert (waits.queue, work_of(waits).held_for) == ("emergency", None)
+    again = contact("3", thread="t", text=SOUNDS)
+    assert following(waits, after(again, before=waits), again, SHIPPED_DESK, NOON) == []
+
+
+def test_who_has_what_begins_to_sound_like_danger_keeps_it_and_once_ended_it_is_kept_for_nobody() -> None:
+    asks = claimed(after(contact("1", thread="t", text="查电费")))
+    said = contact("2", thread="t", text=SOUNDS)
+    assert following(asks, after(said, before=asks), said, SHIPPED_DESK, NOON) == [], "who has it hears it"
+    closed = worked(asks, [Event(did=Did.COMPLETED, at=NOON, by="t", agent="ann", outcome="solved")], NOON)
+    for text, kept in ((SOUNDS, None), ("电费怎么查", "ann")):
+        more = contact("3", thread="t", text=text)
+        opened = following(closed, after(more, before=closed), more, SHIPPED_DESK, NOON, {"ann"})[0]
+        assert (opened.did, opened.to_agent) == (Did.REOPENED, kept)
 
 
 def test_a_danger_that_is_opened_again_is_kept_for_nobody_and_one_in_hand_stays_where_it_is() -> None:
