@@ -18,7 +18,7 @@ from services.notify import inquiries, metrics, store
 from services.notify.domain.asked import answer
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import fold
-from services.notify.domain.notice import Held, Notice, Quiet, Unsaid, is_told, recipient_id, settle
+from services.notify.domain.notice import Held, Notice, Quiet, Unsaid, is_told, link_id, recipient_id, settle
 from services.notify.domain.planned import (
     instead_of,
     is_moved_end,
@@ -102,11 +102,12 @@ class NotifyHandler:
         held: Counter[Held] = Counter()
 
         news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
+        named = [one.recipient for one in news.reporters.values()] + [one.recipient for one in said]
+        known = [one for one in named if one is not None]
+        known += [one.recipient for one in heard if one.heard in _PRESENT]
+        links = [link_id(one.recipient) for one in heard]
+        await store.lock_customers(tx, known, news.announced, [report for _, report in news.left], links)
         await save_links(tx, heard)
-        joined, answered = [one.recipient for one in news.reporters.values()], [one.recipient for one in said]
-        present = [one.recipient for one in heard if one.heard in _PRESENT]
-        known = [one for one in joined + answered + present if one is not None]
-        await store.lock_customers(tx, known, news.announced, [report for _, report in news.left])
         await note_contacts(tx, _contacts(news, settled, heard, now))
         await store.save_reports(tx, news.reporters.values(), settled)
         if changes:
@@ -117,13 +118,7 @@ class NotifyHandler:
             quiet += decision.quiet
             held = decision.held
         words = [*not_said, *spoke, *await self._words(tx, said, spoke, wording, quiet, now)]
-        for asking in heard:
-            if asking.heard == "asks_status":
-                found = await inquiries.report_of(tx, asking)
-                if found is None:
-                    quiet[Quiet.NOTHING_TO_TELL] += 1
-                else:
-                    words.append(answer(asking, *found, now=now))
+        words += await self._answers(tx, heard, quiet, now)
         made = [one for one in words if isinstance(one, Notice)]
         gone = await unlinked(tx, {one.recipient_id for one in made})
         quiet[Quiet.UNLINKED] += sum(one.recipient_id in gone for one in made)
@@ -140,6 +135,21 @@ class NotifyHandler:
                 self._wake()
 
         return Decided(tally=Counter({"notices": len(saved.new)}), after_commit=committed)
+
+    @staticmethod
+    async def _answers(
+        tx: Transaction, heard: Iterable[RecipientHeard], quiet: Counter[Quiet], now: datetime
+    ) -> list[Notice]:
+        """Return the answers to who asks; count who asks of nothing that is known."""
+        answers = []
+        for asking in heard:
+            if asking.heard == "asks_status":
+                found = await inquiries.report_of(tx, asking)
+                if found is None:
+                    quiet[Quiet.NOTHING_TO_TELL] += 1
+                else:
+                    answers.append(answer(asking, *found, now=now))
+        return answers
 
     async def _words(
         self,

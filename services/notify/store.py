@@ -33,30 +33,38 @@ SELECT incident_id, revision, state, etr, etr_since, restored_at, state_since, k
 FROM incident WHERE incident_id = ANY($1::uuid[])
 """
 # Of who left the address stays unknown: a record of where their report goes has it, and is no word of theirs.
-_ADD_RECIPIENTS: Final = """
-INSERT INTO recipient (recipient_id, channel, address, account, link_id)
-SELECT v.recipient_id, v.channel, CASE WHEN l.linked IS FALSE THEN '' ELSE v.address END,
-       CASE WHEN l.linked IS FALSE THEN NULL ELSE v.account END, v.link_id
+_KNOWN: Final = """
+SELECT v.recipient_id, v.channel, CASE WHEN l.linked IS FALSE THEN '' ELSE v.address END AS address,
+       CASE WHEN l.linked IS FALSE THEN NULL ELSE v.account END AS account, v.link_id
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[])
      AS v (recipient_id, channel, address, account, link_id)
 LEFT JOIN link l USING (link_id)
-ORDER BY v.recipient_id
-ON CONFLICT (recipient_id) DO UPDATE SET
-    address = excluded.address, account = excluded.account, link_id = excluded.link_id
-WHERE recipient.address = '' OR recipient.link_id IS NULL
 """
-# Always in the order of their ids, so that two batches wait for one another and never in a circle.
+_ADD_RECIPIENTS: Final = f"""
+INSERT INTO recipient (recipient_id, channel, address, account, link_id)
+{_KNOWN} ORDER BY v.recipient_id
+ON CONFLICT (recipient_id) DO NOTHING
+"""
+# Always in the order of their ids, so that two batches wait for one another and never in a circle. Whom a batch adds no
+# other can see, but who adds them, too.
 _LOCK_RECIPIENTS: Final = """
-SELECT recipient_id FROM recipient
+SELECT recipient_id, address = '' OR link_id IS NULL AS is_unknown FROM recipient
 WHERE recipient_id = ANY(ARRAY(
     SELECT unnest($1::uuid[])
     UNION
     SELECT r.recipient_id FROM subscription s JOIN report r USING (report_id) WHERE s.incident_id = ANY($2::uuid[])
     UNION
     SELECT recipient_id FROM report WHERE report_id = ANY($3::uuid[])
+    UNION
+    SELECT recipient_id FROM recipient WHERE link_id = ANY($4::uuid[])
 ))
 ORDER BY recipient_id FOR NO KEY UPDATE OF recipient
 """
+_KNOW_AGAIN: Final = f"""
+UPDATE recipient p SET address = known.address, account = known.account, link_id = known.link_id
+FROM ({_KNOWN}) AS known
+WHERE p.recipient_id = known.recipient_id AND (p.address = '' OR p.link_id IS NULL)
+"""  # noqa: S608 - ours
 _SUBSCRIPTIONS: Final = """
 WITH concerned AS (
     SELECT unnest($1::uuid[]) AS report_id
@@ -77,10 +85,10 @@ JOIN subscription s USING (report_id)
 LEFT JOIN report r USING (report_id)
 LEFT JOIN recipient p USING (recipient_id)
 """
-# What never left us was told to nobody, unless an incident's newer word went in its place: it holds again with the
-# incident. An estimate that passed while it waited was not told, nor while that is not written down yet, unless an
-# attempt before that may have been taken: without it, what is left of the word was (``without_etr``), or nothing. Nor
-# was what a customer asked not to be told.
+# What never left us was told to nobody, unless an attempt may have been taken all the same. Nor was an estimate told
+# that passed while it waited, also where that is not written down yet, unless an attempt before that may have been
+# taken: without it, what is left of the word was (``without_etr``), or nothing. Nor was what a customer asked not to be
+# told.
 _TOLD: Final = """
 SELECT n.recipient_id, n.incident_id, n.report_id, n.stage, n.revision,
        CASE WHEN n.sent_at >= n.etr AND coalesce(n.doubted_at >= n.etr, true)
@@ -99,10 +107,7 @@ WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
           WHERE s.incident_id = n.incident_id AND s.recipient_id = n.recipient_id AND s.state = 'sent'
       )
   )
-  AND NOT (
-      n.state = 'superseded'
-      AND NOT EXISTS (SELECT FROM notice s WHERE s.notice_id = n.superseded_by AND s.incident_id IS NOT NULL)
-  )
+  AND NOT (n.state = 'superseded' AND n.doubted_at IS NULL)
 ORDER BY n.seq
 """
 # In the order of their ids, as ``morning`` locks them.
@@ -231,20 +236,34 @@ async def load_standings(tx: Connection, incidents: Collection[UUID]) -> dict[UU
 
 
 async def lock_customers(
-    tx: Connection, recipients: Iterable[Recipient], announced: Collection[UUID], left: Iterable[UUID] = ()
+    tx: Connection,
+    recipients: Iterable[Recipient],
+    announced: Collection[UUID],
+    left: Iterable[UUID] = (),
+    links: Iterable[UUID] = (),
 ) -> None:
-    """Remember these recipients; lock them, whose reports left and who is in an announced incident until the commit."""
+    """Remember recipients, and lock all whom a batch may tell or change until the commit.
+
+    Args:
+        tx: The batch's transaction.
+        recipients: Those that it names.
+        announced: Incidents of which all who are in them may be told.
+        left: Reports that left an incident.
+        links: What was heard of.
+    """
     by_id = {recipient_id(one): one for one in recipients}
+    known = (
+        list(by_id),
+        [one.channel for one in by_id.values()],
+        [one.address for one in by_id.values()],
+        [one.account for one in by_id.values()],
+        [link_id(one) for one in by_id.values()],
+    )
     if by_id:
-        await tx.execute(
-            _ADD_RECIPIENTS,
-            list(by_id),
-            [one.channel for one in by_id.values()],
-            [one.address for one in by_id.values()],
-            [one.account for one in by_id.values()],
-            [link_id(one) for one in by_id.values()],
-        )
-    await tx.fetch(_LOCK_RECIPIENTS, list(by_id), list(announced), list(left))
+        await tx.execute(_ADD_RECIPIENTS, *known)
+    locked = await tx.fetch(_LOCK_RECIPIENTS, list(by_id), list(announced), list(left), list(links))
+    if any(row["is_unknown"] and row["recipient_id"] in by_id for row in locked):
+        await tx.execute(_KNOW_AGAIN, *known)
 
 
 async def load_book(tx: Connection, news: News) -> Book:

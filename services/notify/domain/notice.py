@@ -173,11 +173,11 @@ class Reach(StrEnum):
     OUT = "out"
     """It has left us: it was sent, is on its way, or nobody knows what became of it."""
     DOUBTED = "doubted"
-    """It waits, or a newer one took its place; an attempt before that may have been taken all the same."""
+    """It waits, or another took its place; an attempt before that may have been taken all the same."""
     LEAVING = "leaving"
     """It waits for who sends, and nothing holds it: soon it is known what became of it."""
     KEPT = "kept"
-    """It waits for the end of the quiet hours, or a newer one took its place: nobody has it."""
+    """It waits for the end of the quiet hours: nobody has it."""
 
 
 @dataclass(frozen=True, slots=True)

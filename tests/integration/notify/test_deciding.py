@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from services.contracts.messages import ReportSettled
 from services.contracts.values import IncidentState
+from services.notify.domain.notice import recipient_id
 from tests.integration.notify.conftest import Desk
 from tests.integration.notify.test_links import heard
 from tests.unit.notify.snapshots import ACTIONS, NOW, SETTLED, Dedup, Memory, Snapshots
@@ -145,7 +146,7 @@ async def test_an_accepted_plan_takes_the_place_of_what_the_incident_has_not_sen
 
 @pytest.mark.parametrize("sent", [False, True])
 async def test_an_estimate_not_sent_before_planned_work_was_accepted_is_told_when_that_is_undone(desk, sent):
-    """Sent, they know it, and hear only that it is no planned work."""
+    """Sent, they know it, and hear only that it is no planned work; else it is the first word of the outage."""
     members = [desk.make.member(1, 1)]
     await desk.take(desk.make.changed(9, 1, joined=members))
     await desk.take(desk.make.changed(9, 2, etr=ETR, minute=1))
@@ -157,7 +158,7 @@ async def test_an_estimate_not_sent_before_planned_work_was_accepted_is_told_whe
     assert await desk.take(desk.make.changed(9, 4, etr=ETR, joined=members, minute=3), undone) == 1
     last = (await desk.notices())[-1]
     assert (last["stage"], last["etr"], last["state"]) == (
-        ("received", None, "pending") if sent else ("etr_set", ETR, "pending")
+        ("received", None, "pending") if sent else ("joined_known", ETR, "pending")
     )
 
 
@@ -482,6 +483,25 @@ async def test_batches_that_share_customers_never_wait_in_a_circle(desk):
 
     rows = await desk.notices()
     assert len({row["notice_id"] for row in rows}) == len(rows) == 6 * 12 * (rounds - 1)
+
+
+@pytest.mark.parametrize("stops", [False, True])
+async def test_a_batch_that_waits_for_a_customer_has_locked_none_who_comes_after_them(desk, stops):
+    """It would wait in a circle with one that has locked the first and waits for the second."""
+    who = [desk.make.member(n, n) for n in (1, 2)]
+    await desk.take(desk.make.changed(1, 1, joined=who))
+    first, second = sorted((recipient_id(one.recipient), one) for one in who)
+    joined = [] if stops else [second[1].model_copy(update={"report_id": UUID(int=9)})]
+    said = [heard("unlinked", second[1].recipient.address)] if stops else []
+    lock = "SELECT FROM recipient WHERE recipient_id = $1 FOR NO KEY UPDATE"
+    async with desk.pool.acquire() as other, other.transaction():
+        await other.execute(lock, first[0])
+        batch = asyncio.create_task(desk.take(desk.make.changed(1, 2, joined=joined, etr=ETR), *said))
+        async with asyncio.timeout(20):
+            while not await desk.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                await asyncio.sleep(0.01)
+        await other.execute(f"{lock} NOWAIT", second[0])
+    await batch
 
 
 async def statements_of(desk, messages):

@@ -103,6 +103,28 @@ async def test_a_time_that_has_passed_before_it_could_be_sent_leaves_the_one_tha
     assert await look(desk, 317) == 0
 
 
+async def two_times_that_nobody_heard(desk):
+    """Both lay in a backlog: the second took the place of the first, and had passed before it could be sent."""
+    await told_a_time(desk, etr=300)
+    await desk.take(desk.make.changed(1, 3, etr=at(80), minute=20))
+    await desk.take(desk.make.changed(1, 4, etr=at(46), minute=21))
+    refused = "UPDATE notice SET state = 'failed', reason = 'etr_past' WHERE state = 'pending'"
+    assert await desk.pool.execute(refused) == "UPDATE 3"
+    assert (await desk.states()).count(("etr_changed", "superseded")) == 3
+
+
+async def test_a_time_whose_successor_was_given_up_leaves_the_one_that_was_told(desk):
+    await two_times_that_nobody_heard(desk)
+    assert await look(desk, 62) == 0
+    assert await look(desk, 316) == 3
+
+
+async def test_a_time_near_one_that_nobody_heard_is_news(desk):
+    await two_times_that_nobody_heard(desk)
+    await desk.take(desk.make.changed(1, 5, etr=at(85), minute=50))
+    assert (await desk.states()).count(("etr_changed", "pending")) == 3
+
+
 @pytest.mark.parametrize("state", ["sending", "pending"])
 @pytest.mark.parametrize(("begun", "hear"), [(199, 3), (201, 0)])
 async def test_nobody_hears_it_of_a_time_that_had_passed_when_somebody_began_to_send_it(desk, state, begun, hear):
