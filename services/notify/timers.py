@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.notify import metrics, store
+from services.notify.domain.comparison import Occasion
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import News
 from services.notify.domain.notice import Quiet, Stage
@@ -60,7 +61,7 @@ async def _tell(pool: Pool, wording: Wording, incident: UUID, now: datetime) -> 
         standing = (await store.load_standings(connection, {incident}))[incident]
         news = News(standings={incident: replace(standing, changed_at=now)}, announced={incident})
         book = await store.load_book(connection, news)
-        decision = decide(news, book, calm=wording.calm, now=now, passed=wording.calm.passed)
+        decision = decide(news, book, calm=wording.calm, now=now, occasion=Occasion.PASSED)
         words = [one for one in decision.notices if one.stage is Stage.ETR_PASSED]
         gone = await unlinked(connection, {one.recipient_id for one in words})
         words = [one for one in words if one.recipient_id not in gone]

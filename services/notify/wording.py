@@ -14,7 +14,7 @@ from datetime import time, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from services.notify.domain.decide import Calm
+from services.notify.domain.comparison import Calm
 from services.notify.domain.notice import Stage, Template
 from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours
 from services.runtime.yaml_reading import Reader, digest_of, line_of

@@ -23,7 +23,7 @@ import deploy
 from services.contracts.ids import derive, recipient_id, ticket_ref
 from services.contracts.messages import OutageReported, RecipientHeard
 from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED
-from services.contracts.values import Channel, CustomerClass, IncidentState, ProgressStage, Recipient
+from services.contracts.values import Channel, CustomerClass, ProgressStage, Recipient
 from services.notify import erasing, estimates
 from services.notify.__main__ import SCHEMA
 from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours
@@ -32,6 +32,7 @@ from services.runtime.migration import migrate
 from services.runtime.pool import open_pool
 from tests.integration.notify.town import CLOCK, SEARCHED, Town
 from tests.stories import engine
+from tests.stories.customers import laws
 from tests.stories.servers import postgres_of_its_own
 from tests.stories.telling import step_of
 from tests.unit.dedup.laws import AREA, RULES, TREE
@@ -39,16 +40,14 @@ from tests.unit.dedup.test_command_laws import Desk
 from tests.unit.dedup.timeline import Timeline, minute
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
     from uuid import UUID
 
-    from services.contracts.messages import IncidentChanged, Message, OutageInput
+    from services.contracts.messages import Message, OutageInput
     from services.dedup.domain.events import Event
-    from services.notify.senders import Letter
     from services.notify.wording import Wording
     from services.runtime.postgres import Pool
-    from tests.integration.notify.town import Heard
     from tests.stories.telling import Live, Step, Story
 
 _TEMPLATES: Final = Path(deploy.__file__).parent / "templates.yaml"
@@ -197,7 +196,7 @@ class Customers:
         self.ever_gone.add(who)
 
     async def somebody_comes_back(self, number: int) -> None:
-        self._nobody_gone_is_told()
+        laws.nobody_gone_is_told(self.town.receiver.taken.values(), self.gone)
         who = await self._heard("linked", number)
         self.gone.pop(who, None)
         self.asked.append((who, self.town.minute))
@@ -268,43 +267,14 @@ class Customers:
         await self.town.passes(30, step=15)
         rows = await self.town.pool.fetch("SELECT stage, state FROM notice WHERE state IN ('pending', 'sending')")
         assert not rows, f"what waits for ever: {[tuple(row) for row in rows]}"
-        self._each_letter()
-        self._nobody_gone_is_told()
-        self._what_is_owed()
+        letters = laws.letters_of(self.town.receiver.taken.values())
+        laws.each_letter_is_news(letters, self.town.receiver.answered, self._is_awake)
+        laws.nobody_gone_is_told(self.town.receiver.taken.values(), self.gone)
+        numbers = {report: who for report, who in self._numbers().items() if report not in self.erased}
+        exempt = self.ever_gone | self.town.receiver.refused
+        laws.everybody_has_the_last_word(self.story.changed, self.story.settled, numbers, letters, exempt)
         async with self.town.pool.acquire() as connection:
             await estimates.how_they_held(connection, minute(-1_000), minute(100_000))
-
-    def _letters(self) -> dict[str, list[Heard]]:
-        by_address: defaultdict[str, list[Heard]] = defaultdict(list)
-        for one in self.town.receiver.taken.values():
-            if one.letter.stage != "asked":
-                by_address[one.letter.address].append(one)
-        return by_address
-
-    def _each_letter(self) -> None:
-        """Nothing twice, nothing older after what is newer, no time that has passed, nobody woken.
-
-        What was taken but never answered for may have reached nobody: where another word took its place before it was
-        tried again, the same may be said under another revision. Customers rather hear it twice than never. Who has two
-        reports and was told a time of one hears it of the other, by its reference, once that is in the same outage.
-        Whose report went to another outage and came back hears anew what holds again, after what they read meanwhile.
-        """
-        for who, heard in self._letters().items():
-            last: dict[UUID | None, Any] = {}
-            read: dict[str, Letter] = {}
-            for letter, at, quiet_until in heard:
-                assert letter.etr is None or letter.etr > minute(at), "a time that has passed"
-                if quiet_until is not None:
-                    assert self._is_awake(who, at), f"woken by {letter.stage}: {who} at {at}"
-                before = last.get(letter.incident_id)
-                if before is not None and letter.incident_id is not None:
-                    unsure = before.notice_id not in self.town.receiver.answered
-                    anew = _says(before) != _says(letter) or read[letter.ticket_ref] is not before
-                    assert unsure or anew, f"twice {letter.stage}: {who} {letter.incident_id}"
-                    assert before.revision <= letter.revision, (
-                        f"older after newer, {before.stage}, {letter.stage}: {who} {letter.incident_id}"
-                    )
-                last[letter.incident_id] = read[letter.ticket_ref] = letter
 
     def _is_awake(self, who: str, at: float) -> bool:
         """Whether they contacted us lately, or depend on power, or are in danger."""
@@ -317,88 +287,6 @@ class Customers:
                 if at_risk or minute(since) < now <= minute(at):
                     return True
         return False
-
-    def _nobody_gone_is_told(self) -> None:
-        every = [one.letter.address for one in self.town.receiver.taken.values()]
-        for who, n in self.gone.items():
-            assert who not in every[n:], "told after a STOP"
-
-    def _what_is_owed(self) -> None:
-        """The last word that everybody has is true."""
-        joined: dict[tuple[UUID, UUID], datetime] = {}
-        left: dict[tuple[UUID, UUID], int] = {}
-        been: defaultdict[UUID, set[UUID]] = defaultdict(set)
-        stands: dict[UUID, IncidentChanged] = {}
-        refs: dict[UUID, str] = {}
-        numbers = {report: who for report, who in self._numbers().items() if report not in self.erased}
-        for change in self.story.changed:
-            stands[change.incident_id] = change
-            for member in change.joined:
-                joined[change.incident_id, member.report_id] = change.changed_at
-                been[member.report_id].add(change.incident_id)
-                refs[member.report_id] = member.ticket_ref
-            for report in change.left:
-                joined.pop((change.incident_id, report), None)
-                left[change.incident_id, report] = change.revision
-        letters = self._letters()
-        exempt = self.ever_gone | self.town.receiver.refused
-        home: dict[UUID, UUID] = {}
-        for (incident, report), at in joined.items():
-            if report not in home or joined[home[report], report] < at:
-                home[report] = incident
-        for report, incident in home.items():
-            if (who := numbers.get(report)) is None or who in exempt:
-                continue
-            theirs = {one for one in home if numbers.get(one) == who}
-            here = {one for one in theirs if home[one] == incident}
-            about = set.union(*(been[one] for one in here))
-            mine = {refs[one] for one in here}
-            until = {one: max(left.get((one, report), 0) for report in here) for one in about - {incident}}
-            if theirs != here and any(one.letter.incident_id == incident for one in letters[who]):
-                about = {incident}  # what was told of the others is not of these alone
-            told = [
-                one.letter
-                for one in letters[who]
-                if _is_about(one.letter, about, stands[incident]) and not _is_of_others(one.letter, mine, until)
-            ]
-            stand = stands[incident]
-            if stand.state is IncidentState.CANCELLED:
-                continue
-            assert told, f"never told of what is {stand.state}: {who} {incident}"
-            assert (told[-1].stage == "restored") == (stand.state is IncidentState.RESTORED), (
-                f"the last word of what is {stand.state} was {told[-1].stage}: {who} {incident}"
-            )
-            if stand.state is not IncidentState.RESTORED and stand.etr is not None:
-                assert told[-1].etr is None, f"that their time has passed nobody told: {who} {incident}"
-        for one in self.story.settled:
-            if one.report_id in numbers and one.report_id not in home and numbers[one.report_id] not in exempt:
-                assert letters[one.recipient.address], f"never told of what was settled: {one.outcome}"
-
-
-def _says(letter: Letter) -> tuple[str, datetime | None, str]:
-    """Return what a customer reads: what has become of which report, and a time."""
-    return letter.stage, letter.etr, letter.ticket_ref
-
-
-def _is_about(letter: Letter, about: Collection[UUID], stand: IncidentChanged) -> bool:
-    """Whether it is a word of these incidents; or that a report is in one again, which stands by itself."""
-    if letter.incident_id is None:
-        return letter.stage == "received" and stand.state is not IncidentState.RESTORED
-    return letter.incident_id in about
-
-
-def _is_of_others(letter: Letter, refs: Collection[str], until: Mapping[UUID, int]) -> bool:
-    """Whether it is a word of an outage that these reports had left by then, under the reference of another report.
-
-    Who has two reports reads of which one it is: "restored" of what a plan did not answer may come after "received" of
-    what it answers no more.
-
-    Args:
-        letter: What was told.
-        refs: The references of these reports.
-        until: Of each outage that they left, with which revision the last of them did.
-    """
-    return letter.ticket_ref not in refs and letter.revision >= until.get(letter.incident_id, letter.revision + 1)
 
 
 @contextmanager

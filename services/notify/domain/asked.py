@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from services.contracts import ids
-from services.notify.domain.decide import present
+from services.notify.domain.comparison import present
 from services.notify.domain.notice import Stage, Tell, Template, Turn, make_notice, one_spelling, settled_tell
 
 if TYPE_CHECKING:

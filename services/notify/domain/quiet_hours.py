@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from services.notify.domain.comparison import Occasion
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import News
 from services.notify.domain.notice import Stage, Turn
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import time, tzinfo
 
-    from services.notify.domain.decide import Book, Calm, Decision
+    from services.notify.domain.comparison import Calm
+    from services.notify.domain.decide import Book, Decision
     from services.notify.domain.incident import Standing
 
 Owed = tuple[UUID, UUID]
@@ -106,4 +108,4 @@ def look_again(standings: Mapping[UUID, Standing], book: Book, *, calm: Calm, no
         now: An estimate that is not after this is not told.
     """
     news = News(standings=dict(standings), announced=set(standings))
-    return decide(news, book, calm=calm, now=now, passed=calm.passed, afresh=True)
+    return decide(news, book, calm=calm, now=now, occasion=Occasion.MORNING)

@@ -11,7 +11,8 @@ import pytest
 from services.notify import morning, timers
 from services.notify.delivery import Lane
 from tests.integration.notify.town import Heard
-from tests.stories.notify import Customers, over, story
+from tests.stories.customers.laws import each_letter_is_news
+from tests.stories.notify import over, story
 from tests.stories.telling import Step, broken
 
 if TYPE_CHECKING:
@@ -76,13 +77,12 @@ def test_control_the_same_twice_is_found_if_it_was_known_that_the_first_was_take
         if (incident, n) != (1, 2)
     ]
 
-    def lived(answered: set[int]) -> SimpleNamespace:
-        town = SimpleNamespace(receiver=SimpleNamespace(answered=answered))
-        return SimpleNamespace(_letters=lambda: {"who": [Heard(one, 0.0, None) for one in letters]}, town=town)
+    def lived(answered: set[int]) -> None:
+        each_letter_is_news({"who": [Heard(one, 0.0, None) for one in letters]}, answered, lambda *_: True)
 
-    Customers._each_letter(lived({2, 3}))
+    lived({2, 3})
     with pytest.raises(AssertionError, match=f"twice {stage}") if found else nullcontext():
-        Customers._each_letter(lived({1, 2, 3}))
+        lived({1, 2, 3})
 
 
 def test_who_would_have_heard_in_the_night_that_a_time_has_passed_hears_it_also_if_that_is_told_later_now(

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from services.contracts.messages import IncidentChanged, Member, ReportSettled
 from services.contracts.values import Channel, DeviceRef, Etr, IncidentState, ProgressStage, Recipient
-from services.notify.domain.decide import Book, Calm, Decision, decide
+from services.notify.domain.comparison import Calm
+from services.notify.domain.decide import Book, Decision, decide
 from services.notify.domain.incident import Standing, Subscription, fold
 from services.notify.domain.notice import Held, Notice, Quiet, Reach, Reporter, Stage, Told
 
@@ -37,21 +38,15 @@ class Memory:
     notices: list[Notice] = field(default_factory=list)
     sends: bool = True
     waiting: list[Notice] = field(default_factory=list)
+    asleep: list[Notice] = field(default_factory=list)
     sent: list[Notice] = field(default_factory=list)
-    dropped: list[Notice] = field(default_factory=list)
     quiet: Counter[Quiet] = field(default_factory=Counter)
     held: Counter[Held] = field(default_factory=Counter)
 
     def take(self, batch: Iterable[IncidentChanged]) -> list[Notice]:
         """Decide a batch and keep what came of it; return the notices."""
         news = fold(self.standings, batch)
-        told: dict[UUID, list[Told]] = {}
-        for one in self.notices:
-            if one.incident_id is not None and one not in self.dropped:
-                reach = Reach.OUT if one in self.sent else Reach.KEPT
-                made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, reach)
-                told.setdefault(one.recipient_id, []).append(made)
-        book = Book(self.reporters, self.subscriptions, told)
+        book = Book(self.reporters, self.subscriptions, self.told())
         decision = decide(news, book, calm=self.calm, now=self.now)
         self.standings |= news.standings
         self.reporters = news.reporters | self.reporters
@@ -62,12 +57,24 @@ class Memory:
         self.held += decision.held
         return decision.notices
 
+    def told(self) -> dict[UUID, list[Told]]:
+        """Return by customer what was sent and what still waits, oldest first."""
+        told: dict[UUID, list[Told]] = {}
+        for one in self.notices:
+            if one.incident_id is not None and one in (*self.sent, *self.waiting, *self.asleep):
+                reach = Reach.OUT if one in self.sent else Reach.KEPT
+                made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, reach)
+                told.setdefault(one.recipient_id, []).append(made)
+        return told
+
     def _queue(self, decision: Decision) -> None:
         """Keep what waits: of a customer's words of an incident the newest, until it is not said any more."""
         gone = {(one.recipient_id, one.subject) for one in decision.unsaid}
-        self.dropped += [one for one in self.waiting if (one.recipient_id, one.incident_id) in gone]
         gone |= {(one.recipient_id, subject) for one in decision.notices for subject in one.replaces}
-        self.waiting = [one for one in self.waiting if (one.recipient_id, one.incident_id) not in gone]
+        self.waiting, self.asleep = (
+            [one for one in some if (one.recipient_id, one.incident_id) not in gone]
+            for some in (self.waiting, self.asleep)
+        )
         self.waiting += decision.notices
         if self.sends:
             self.send()

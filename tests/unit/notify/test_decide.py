@@ -10,7 +10,7 @@ import pytest
 from services.contracts import ids
 from services.contracts.messages import ReportSettled
 from services.contracts.values import IncidentState, ProgressStage, Recipient
-from services.notify.domain.decide import present
+from services.notify.domain.comparison import present
 from services.notify.domain.notice import Held, Quiet, Stage, Template, is_told, link_id, recipient_id, settle
 from tests.unit.notify.snapshots import SETTLED
 

@@ -106,15 +106,7 @@ class Nights(Memory):
 
     quiet_hours: QuietHours = field(default_factory=hours)
     contacted: dict = field(default_factory=dict)
-    asleep: list = field(default_factory=list)
     log: list = field(default_factory=list)
-
-    def _queue(self, decision):
-        gone = {(one.recipient_id, one.subject) for one in decision.unsaid}
-        self.dropped += [one for one in self.asleep if (one.recipient_id, one.incident_id) in gone]
-        gone |= {(one.recipient_id, subject) for one in decision.notices for subject in one.replaces}
-        self.asleep = [one for one in self.asleep if (one.recipient_id, one.incident_id) not in gone]
-        super()._queue(decision)
 
     def send(self):
         waiting, self.waiting = self.waiting, []
@@ -128,7 +120,6 @@ class Nights(Memory):
                 heard = any(one.incident_id == other.incident_id for other in self.sent_to(one.recipient_id))
                 left = without_etr(one.stage, one.template, first_word=not heard)
                 if left is None:
-                    self.dropped.append(one)
                     continue
                 told = replace(one, template=left, etr=None)
             self.sent.append(one)
@@ -144,14 +135,9 @@ class Nights(Memory):
             return
         owed = {(one.incident_id, one.recipient_id) for one in due}
         self.asleep = [one for one in self.asleep if one not in due]
-        told = {}
-        for one in self.notices:
-            reach = Reach.OUT if one in self.sent else Reach.KEPT
-            made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, reach)
-            told.setdefault(one.recipient_id, []).append(made)
         customers = {who for _, who in owed}
         mine = {key: one for key, one in self.subscriptions.items() if self.reporters[key[1]].recipient_id in customers}
-        book = Book(self.reporters, mine, told)
+        book = Book(self.reporters, mine, self.told())
         owed_now = owed_by_now(owed, book)
         standings = {incident: self.standings[incident] for incident, _ in owed_now}
         decision = look_again(standings, book, calm=self.calm, now=self.now)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import deploy
-from services.notify.domain.decide import Calm
+from services.notify.domain.comparison import Calm
 from services.notify.domain.notice import Stage, Template
 from services.notify.domain.quiet_hours import MAY_WAIT
 from services.notify.wording import read_wording

@@ -1,0 +1,1 @@
+"""What must hold of what customers are told in stories."""
