@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -48,6 +48,8 @@ _DRAIN_SECONDS: Final = 5.0
 _SPREAD: Final = 0.2
 _LONGEST_ASKED_SECONDS: Final = 3600.0
 """Receivers know when they can be asked again (a quota of the day), but none keeps customers waiting for longer."""
+_RENDERED: Final = frozenset({"language", "text"})
+"""What of a letter is not its notice's."""
 
 _log = structlog.get_logger()
 
@@ -243,11 +245,12 @@ class Lane:
     async def _call(self, one: Claimed, claimed_at: float) -> Attempt:
         """Make one attempt, unless the claim is about to end: then it is another's to make."""
         now = clock.now()
-        if one.etr_past:  # it waited until it became untrue
+        if one.etr is not None and one.etr <= one.claimed_at:  # it waited until it became untrue
             left = without_etr(one.stage, one.template, first_word=one.first_word)
             if left is None:
-                # Perhaps it was taken before: then they were told a time, and hear that it has passed.
-                outcome = Outcome.UNKNOWN if one.perhaps_told_etr else Outcome.REFUSED
+                # Perhaps it was taken before that: then they were told a time, and hear that it has passed.
+                perhaps = one.doubted_at is not None and one.doubted_at < one.etr
+                outcome = Outcome.UNKNOWN if perhaps else Outcome.REFUSED
                 return Attempt(one.notice_id, one.attempt, outcome, "etr_past")
             one = replace(one, template=left, etr=None)
         letter = self._write(one)
@@ -255,7 +258,8 @@ class Lane:
         if clock.monotonic() - claimed_at > _CLAIM_MARGIN_SECONDS / 2:
             return unsent
         forgets_s = self.sender.forgets_s
-        if one.doubted_s is not None and forgets_s is not None and one.doubted_s + self._claim_s > forgets_s:
+        doubted_s = 0.0 if one.doubted_at is None else (one.claimed_at - one.doubted_at).total_seconds()
+        if one.doubted_at is not None and forgets_s is not None and doubted_s + self._claim_s > forgets_s:
             return replace(unsent, outcome=Outcome.UNKNOWN, reason="too_late_to_repeat")
         answer: Answer
         try:
@@ -303,21 +307,9 @@ class Lane:
             closed_at=one.closed_at,
         )
         return Letter(
-            notice_id=one.notice_id,
-            channel=one.channel,
-            address=one.address,
-            account=one.account,
-            stage=one.stage,
-            template=one.template,
-            revision=one.revision,
+            **{field.name: getattr(one, field.name) for field in fields(Letter) if field.name not in _RENDERED},
             language=rendered.language,
             text=rendered.text,
-            ticket_ref=one.ticket_ref,
-            incident_id=one.incident_id,
-            etr=one.etr,
-            restored_at=one.restored_at,
-            made_at=one.made_at,
-            closed_at=one.closed_at,
         )
 
     async def _drain(self) -> None:

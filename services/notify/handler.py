@@ -16,7 +16,7 @@ from services.contracts.messages import IncidentChanged, PlanChanged, RecipientH
 from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED, TICKET_ROUTED
 from services.notify import inquiries, metrics, store
 from services.notify.domain.asked import answer
-from services.notify.domain.decide import decide
+from services.notify.domain.decide import Decision, decide
 from services.notify.domain.incident import fold
 from services.notify.domain.notice import Held, Notice, Quiet, Unsaid, is_told, link_id, recipient_id, settle
 from services.notify.domain.planned import (
@@ -96,32 +96,24 @@ class NotifyHandler:
         settled = [one for one in said if one.outcome != "in_incident"]
         heard = [one.message for one in batch if isinstance(one.message, RecipientHeard)]
         wording = self._templates()
-        spoke: list[Notice] = []
-        not_said: list[Unsaid] = []
-        quiet: Counter[Quiet] = Counter()
-        held: Counter[Held] = Counter()
-
         news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
         named = [one.recipient for one in news.reporters.values()] + [one.recipient for one in said]
         known = [one for one in named if one is not None]
         known += [one.recipient for one in heard if one.heard in _PRESENT]
-        links = [link_id(one.recipient) for one in heard]
-        await store.lock_customers(tx, known, news.announced, [report for _, report in news.left], links)
+        await store.lock_customers(tx, known, news, [link_id(one.recipient) for one in heard])
         await save_links(tx, heard)
         await note_contacts(tx, _contacts(news, settled, heard, now))
         await store.save_reports(tx, news.reporters.values(), settled)
+        decision = Decision()
         if changes:
-            book = await store.load_book(tx, news)
-            decision = decide(news, book, calm=wording.calm, now=now)
+            decision = decide(news, await store.load_book(tx, news), calm=wording.calm, now=now)
             await store.save_news(tx, news.standings.values(), decision.subscriptions)
-            spoke, not_said = decision.notices, decision.unsaid
-            quiet += decision.quiet
-            held = decision.held
-        words = [*not_said, *spoke, *await self._words(tx, said, spoke, wording, quiet, now)]
+        quiet = decision.quiet
+        words: list[Notice | Unsaid] = [*decision.unsaid, *decision.notices]
+        words += await self._words(tx, said, decision.notices, wording, quiet, now)
         words += await self._answers(tx, heard, quiet, now)
-        made = [one for one in words if isinstance(one, Notice)]
-        gone = await unlinked(tx, {one.recipient_id for one in made})
-        quiet[Quiet.UNLINKED] += sum(one.recipient_id in gone for one in made)
+        gone = await unlinked(tx, {one.recipient_id for one in words if isinstance(one, Notice)})
+        quiet[Quiet.UNLINKED] += sum(isinstance(one, Notice) and one.recipient_id in gone for one in words)
         words = [one for one in words if one.recipient_id not in gone]
         saved = await store.add_notices(tx, words, rules=wording.digest, now=now)
         lost = await save_arrivals(tx, heard)  # last: notices are locked after customers, by every batch
@@ -129,7 +121,7 @@ class NotifyHandler:
         quiet[Quiet.ALREADY_TOLD] += len(notices) - len(saved.new)
 
         def committed() -> None:
-            self._observe(notices, saved, quiet, held)
+            self._observe(notices, saved, quiet, decision.held)
             self._observe_heard(heard, lost)
             if saved.new:
                 self._wake()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from services.contracts.ids import report_id
 from services.notify.domain.asked import Asked, Settled, of_another, of_ticket
 from services.notify.domain.notice import Reporter, Turn, link_id
-from services.notify.store import standing_of
+from services.notify.store import INCIDENT, standing_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from services.contracts.messages import RecipientHeard
     from services.runtime.postgres import Connection, Pool
 
-_ASKED: Final = """
+_ASKED: Final = f"""
 SELECT r.report_id, r.ticket_id, r.ticket_ref, r.language, r.turn, r.outcome, r.reason, r.settled_at, r.expected_at,
-       s.joined_revision, s.joined_at,
-       i.incident_id, i.revision, i.state, i.etr, i.etr_since, i.restored_at, i.state_since, i.known_since,
-       i.changed_at, i.area, i.device, i.progress, i.storm, i.kind, i.account_id, t.closed_at
+       s.joined_revision, s.joined_at, t.closed_at, {", ".join(f"i.{name}" for name in INCIDENT.columns)}
 FROM report r
 LEFT JOIN ticket t USING (ticket_id)
 LEFT JOIN LATERAL (
@@ -35,7 +33,7 @@ LEFT JOIN LATERAL (
     ORDER BY joined_at DESC LIMIT 1
 ) AS s ON true
 LEFT JOIN incident i ON i.incident_id = s.incident_id
-"""
+"""  # noqa: S608 - ours
 _LAST_REPORT: Final = f"""
 {_ASKED} JOIN recipient p USING (recipient_id)
 WHERE p.link_id = $1

@@ -11,14 +11,14 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from services.contracts.values import Channel
 from services.notify import metrics, store
+from services.notify.domain.comparison import Occasion
+from services.notify.domain.decide import decide
+from services.notify.domain.incident import News
 from services.notify.domain.notice import Stage
-from services.notify.domain.quiet_hours import look_again, owed_by_now
-from services.runtime.errors import UnavailableError
-from services.runtime.postgres import connected
+from services.notify.domain.quiet_hours import owed_by_now
+from services.runtime.postgres import connected, later_if_away
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,9 +49,6 @@ LIMIT $3 - (
         WHERE state = 'pending' AND held_until IS NULL AND channel = $1 AND next_attempt_at <= now() LIMIT $3
     ) AS waiting
 )
-"""
-_LOCK_RECIPIENTS: Final = """
-SELECT recipient_id FROM recipient WHERE recipient_id = ANY($1::uuid[]) ORDER BY recipient_id FOR NO KEY UPDATE
 """
 _LOCK: Final = """
 SELECT notice_id, recipient_id, incident_id, stage, channel FROM notice
@@ -93,7 +90,6 @@ FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::ti
      AS v (notice_id, template, etr, restored_at, caused_at)
 WHERE n.notice_id = v.notice_id AND n.state IN ('pending', 'superseded')
 """
-_log = structlog.get_logger()
 
 
 class Morning:
@@ -108,13 +104,9 @@ class Morning:
     async def run(self) -> None:
         """Look for ever."""
         while True:
-            looked = 0
-            try:
-                looked = await self.look()
-            except UnavailableError as error:
-                _log.warning("morning_waits", reason=str(error)[:200])
-            if looked:
-                self._wake()
+            with later_if_away():
+                if await self.look():
+                    self._wake()
             await asyncio.sleep(_SECONDS)
 
     async def look(self) -> int:
@@ -146,19 +138,19 @@ class Morning:
     async def _again(self, tx: Connection, due: Sequence[Record], wording: Wording, now: datetime) -> Counter[Quiet]:
         """Decide again; return why nothing is said."""
         customers = sorted({row["recipient_id"] for row in due})
-        await tx.fetch(_LOCK_RECIPIENTS, customers)  # before notices, as a batch does
+        await store.lock(tx, customers)  # before notices, as a batch does
         held = await tx.fetch(_LOCK, [row["notice_id"] for row in due])
         await tx.execute(_RELEASE, [row["notice_id"] for row in held if row["incident_id"] is None])
         owed = {(row["incident_id"], row["recipient_id"]): row for row in held if row["incident_id"] is not None}
         if not owed:
             return Counter()
-        standings = await store.load_standings(tx, {incident for incident, _ in owed})
-        book = await store.load_book_of(tx, standings, customers)
+        news = News.about(await store.load_standings(tx, {incident for incident, _ in owed}))
+        book = await store.load_book(tx, news, customers)
         owed_now = owed_by_now(owed.keys(), book)
-        if elsewhere := {incident for incident, _ in owed_now} - standings.keys():
-            standings |= await store.load_standings(tx, elsewhere)
-            book = await store.load_book_of(tx, standings, customers)
-        decision = look_again(standings, book, calm=wording.calm, now=now)
+        if elsewhere := {incident for incident, _ in owed_now} - news.announced:
+            news = News.about(news.standings | await store.load_standings(tx, elsewhere))
+            book = await store.load_book(tx, news, customers)
+        decision = decide(news, book, calm=wording.calm, now=now, occasion=Occasion.MORNING)
         said = [one for one in decision.notices if (one.incident_id, one.recipient_id) in owed_now]
         await tx.execute(_DROP, *(list(column) for column in zip(*owed, strict=True)))
         await self._say(tx, said, wording, now)

@@ -46,13 +46,11 @@ FROM due, recipient r
 WHERE n.notice_id = due.notice_id AND r.recipient_id = n.recipient_id
 RETURNING n.notice_id, n.attempts AS attempt, n.channel, r.address, r.account, n.incident_id, n.ticket_ref,
           n.language, n.stage, n.revision, n.template, n.etr, n.restored_at, n.closed_at, n.caused_at, n.made_at,
-          coalesce(n.etr <= now(), false) AS etr_past, coalesce(due.doubted_at < n.etr, false) AS perhaps_told_etr,
           n.incident_id IS NOT NULL AND NOT EXISTS (
               SELECT FROM notice o
               WHERE o.incident_id = n.incident_id AND o.recipient_id = n.recipient_id AND o.state = 'sent'
           ) AS first_word,
-          due.doubted_at, extract(epoch FROM now() - due.doubted_at)::float8 AS doubted_s,
-          n.turn, r.contacted_at, now() AS claimed_at
+          due.doubted_at, n.turn, r.contacted_at, now() AS claimed_at
 """
 # Rows are locked in the order of their ids, as ``store`` does when it supersedes. A delivery counts even where its
 # claim had ended: it is a fact. Any other outcome counts only while the claim holds. The receiver may have said by then
@@ -144,11 +142,8 @@ class Claimed:
     """A notice this process may attempt to send until its claim ends.
 
     Attributes:
-        etr_past: Whether its estimate has passed while it waited.
-        perhaps_told_etr: Whether an attempt that may have been taken began before its estimate had passed.
         first_word: Whether its customer was sent nothing yet of the incident.
         doubted_at: When the first attempt began of which it is not known whether it was taken; None if of none.
-        doubted_s: Seconds since then.
         contacted_at: When its customer last contacted us.
         claimed_at: Now, by the database's clock.
     """
@@ -169,11 +164,8 @@ class Claimed:
     closed_at: datetime | None
     caused_at: datetime
     made_at: datetime
-    etr_past: bool
-    perhaps_told_etr: bool
     first_word: bool
     doubted_at: datetime | None
-    doubted_s: float | None
     turn: Turn
     contacted_at: datetime | None
     claimed_at: datetime

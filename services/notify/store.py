@@ -7,6 +7,7 @@ what to tell (``domain``), sending (``pending``).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from services.contracts.values import Channel, IncidentState, Recipient
@@ -14,6 +15,7 @@ from services.notify.domain.decide import Book
 from services.notify.domain.incident import Standing, Subscription
 from services.notify.domain.notice import Notice, Reach, Reporter, Told, Turn, Unsaid, link_id, recipient_id
 from services.notify.domain.planned import Promise, Promises, Spoken
+from services.runtime.rows import Table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -27,11 +29,15 @@ if TYPE_CHECKING:
     from services.notify.domain.incident import News
     from services.runtime.postgres import Connection
 
-_STANDINGS: Final = """
-SELECT incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at, area, device,
-       progress, storm, kind, account_id
-FROM incident WHERE incident_id = ANY($1::uuid[])
-"""
+INCIDENT: Final = Table.of(
+    "incident",
+    "incident_id uuid, revision int, state text, etr timestamptz, etr_since int, restored_at timestamptz,"
+    " state_since int, known_since int, changed_at timestamptz, area text, device text, progress text, storm boolean,"
+    " kind text, account_id text",
+)
+"""A ``Standing``: its fields in their order."""
+_STANDINGS: Final = f"SELECT {', '.join(INCIDENT.columns)} FROM incident WHERE incident_id = ANY($1::uuid[])"  # noqa: S608 - ours
+_SAVE_STANDINGS: Final = INCIDENT.keeping(1, "incident_id")
 # Of who left the address stays unknown: a record of where their report goes has it, and is no word of theirs.
 _KNOWN: Final = """
 SELECT v.recipient_id, v.channel, CASE WHEN l.linked IS FALSE THEN '' ELSE v.address END AS address,
@@ -109,20 +115,6 @@ WHERE n.incident_id = ANY($1::uuid[]) AND n.recipient_id = ANY($2::uuid[])
   )
   AND NOT (n.state = 'superseded' AND n.doubted_at IS NULL)
 ORDER BY n.seq
-"""
-# In the order of their ids, as ``morning`` locks them.
-_SAVE_STANDINGS: Final = """
-INSERT INTO incident (incident_id, revision, state, etr, etr_since, restored_at, state_since, known_since, changed_at,
-                      area, device, progress, storm, kind, account_id)
-SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::timestamptz[], $5::int[], $6::timestamptz[], $7::int[],
-                     $8::int[], $9::timestamptz[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::text[],
-                     $15::text[]) AS v (incident_id)
-ORDER BY v.incident_id
-ON CONFLICT (incident_id) DO UPDATE SET
-    revision = excluded.revision, state = excluded.state, etr = excluded.etr, etr_since = excluded.etr_since,
-    restored_at = excluded.restored_at, state_since = excluded.state_since, known_since = excluded.known_since,
-    changed_at = excluded.changed_at, area = excluded.area, device = excluded.device, progress = excluded.progress,
-    storm = excluded.storm, kind = excluded.kind, account_id = excluded.account_id
 """
 # A report's incident and its settlement may be told of by two partitions at once: the order of ids again.
 _SAVE_REPORTS: Final = """
@@ -235,57 +227,36 @@ async def load_standings(tx: Connection, incidents: Collection[UUID]) -> dict[UU
     return {row["incident_id"]: standing_of(row) for row in rows}
 
 
-async def lock_customers(
+async def lock(
     tx: Connection,
-    recipients: Iterable[Recipient],
-    announced: Collection[UUID],
+    customers: Iterable[UUID] = (),
+    *,
+    announced: Iterable[UUID] = (),
     left: Iterable[UUID] = (),
     links: Iterable[UUID] = (),
-) -> None:
-    """Remember recipients, and lock all whom a batch may tell or change until the commit.
+) -> list[Record]:
+    """Lock customers until the commit: these, and by the incidents they are in, reports that left, and links."""
+    return await tx.fetch(_LOCK_RECIPIENTS, list(customers), list(announced), list(left), list(links))
 
-    Args:
-        tx: The batch's transaction.
-        recipients: Those that it names.
-        announced: Incidents of which all who are in them may be told.
-        left: Reports that left an incident.
-        links: What was heard of.
-    """
+
+async def lock_customers(tx: Connection, recipients: Iterable[Recipient], news: News, links: Iterable[UUID]) -> None:
+    """Remember the recipients that a batch names; lock all whom it may tell, and whose ``links`` were heard of."""
     by_id = {recipient_id(one): one for one in recipients}
-    known = (
-        list(by_id),
-        [one.channel for one in by_id.values()],
-        [one.address for one in by_id.values()],
-        [one.account for one in by_id.values()],
-        [link_id(one) for one in by_id.values()],
-    )
+    known = _columns((who, one.channel, one.address, one.account, link_id(one)) for who, one in by_id.items())
     if by_id:
         await tx.execute(_ADD_RECIPIENTS, *known)
-    locked = await tx.fetch(_LOCK_RECIPIENTS, list(by_id), list(announced), list(left), list(links))
+    left = [report for _, report in news.left]
+    locked = await lock(tx, by_id, announced=news.announced, left=left, links=links)
     if any(row["is_unknown"] and row["recipient_id"] in by_id for row in locked):
         await tx.execute(_KNOW_AGAIN, *known)
 
 
-async def load_book(tx: Connection, news: News) -> Book:
-    """Load what is known of everyone whom ``news`` may concern. Their recipients are locked already."""
+async def load_book(tx: Connection, news: News, of: Collection[UUID] | None = None) -> Book:
+    """Load what is known of everyone whom ``news`` may concern; or ``of`` these customers alone. They are locked."""
     reports = {report for _, report in news.joined.keys() | news.left.keys()}
-    customers = [who for one in news.reporters.values() if (who := one.recipient_id)]
-    return await _load_book(tx, news.standings, reports, news.announced, customers)
-
-
-async def load_book_of(tx: Connection, standings: Mapping[UUID, Standing], customers: Collection[UUID]) -> Book:
-    """Load what is known of these customers in these incidents. They are locked already."""
-    return await _load_book(tx, standings, (), (), customers)
-
-
-async def _load_book(
-    tx: Connection,
-    standings: Mapping[UUID, Standing],
-    reports: Collection[UUID],
-    announced: Collection[UUID],
-    customers: Collection[UUID],
-) -> Book:
-    rows = await tx.fetch(_SUBSCRIPTIONS, list(reports), list(announced), list(customers), list(standings))
+    announced = news.announced if of is None else ()
+    customers = [who for one in news.reporters.values() if (who := one.recipient_id)] if of is None else of
+    rows = await tx.fetch(_SUBSCRIPTIONS, list(reports), list(announced), list(customers), list(news.standings))
     reporters = {row["report_id"]: _reporter(row) for row in rows if row["ticket_ref"] is not None}
     subscriptions = {
         (row["incident_id"], row["report_id"]): Subscription(
@@ -294,7 +265,7 @@ async def _load_book(
         for row in rows
     }
     everyone = {who for one in reporters.values() if (who := one.recipient_id)} | set(customers)
-    incidents = standings.keys() | {incident for incident, _ in subscriptions}
+    incidents = news.standings.keys() | {incident for incident, _ in subscriptions}
     told: dict[UUID, list[Told]] = {}
     for row in await tx.fetch(_TOLD, list(incidents), list(everyone)):
         reach = Reach(row["reach"])
@@ -350,8 +321,9 @@ async def save_reports(tx: Connection, reporters: Iterable[Reporter], settled: I
 
 
 async def save_news(tx: Connection, standings: Collection[Standing], subscriptions: Collection[Subscription]) -> None:
-    """Save incidents as they stand and the subscriptions that changed."""
-    await tx.execute(_SAVE_STANDINGS, *_fields(Standing, standings))
+    """Save incidents as they stand and the subscriptions that changed; in the order of ids, as ``morning`` locks."""
+    in_order = sorted(standings, key=attrgetter("incident_id"))
+    await tx.execute(_SAVE_STANDINGS, *_fields(Standing, in_order))
     await tx.execute(_SAVE_SUBSCRIPTIONS, *_fields(Subscription, subscriptions))
 
 

@@ -57,9 +57,9 @@ async def tell_passed(pool: Pool, wording: Wording, now: datetime) -> int:
 async def _tell(pool: Pool, wording: Wording, incident: UUID, now: datetime) -> int:
     """Tell the customers of one incident."""
     async with pool.acquire() as connection, connection.transaction():
-        await store.lock_customers(connection, (), {incident})
+        await store.lock(connection, announced={incident})
         standing = (await store.load_standings(connection, {incident}))[incident]
-        news = News(standings={incident: replace(standing, changed_at=now)}, announced={incident})
+        news = News.about({incident: replace(standing, changed_at=now)})
         book = await store.load_book(connection, news)
         decision = decide(news, book, calm=wording.calm, now=now, occasion=Occasion.PASSED)
         words = [one for one in decision.notices if one.stage is Stage.ETR_PASSED]

@@ -79,16 +79,12 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime, occasion: Occas
         been_in[one.report_id].append(one)
         if one.active and one.joined_at == homes.get(one.report_id):
             by_incident[one.incident_id].append(one)
-    joined_reports: defaultdict[UUID, set[UUID]] = defaultdict(set)
-    for incident, report in news.joined:
-        joined_reports[incident].add(report)
     told = {who: list(made) for who, made in book.told.items()}
     parted = {(incident, reporters[report].recipient_id) for incident, report in news.left if report in reporters}
     for incident in sorted(news.standings):
-        joined = joined_reports[incident]
-        customers = _customers(by_incident[incident], reporters, joined, decision)
+        customers = _customers(by_incident[incident], reporters, news.joined, decision)
         for who, theirs in sorted(customers.items()):
-            new = sum(one.report_id in joined for one in theirs)
+            new = sum((incident, one.report_id) in news.joined for one in theirs)
             if not new and incident not in news.announced and (incident, who) not in parted:
                 continue
             decision.quiet[Quiet.SAME_CUSTOMER] += max(0, new - 1)
@@ -124,7 +120,7 @@ def _held(said: Sequence[Told], restored_at: datetime) -> Held:
 def _customers(
     subscriptions: Iterable[Subscription],
     reporters: Mapping[UUID, Reporter],
-    joined: Collection[UUID],
+    joined: Collection[tuple[UUID, UUID]],
     decision: Decision,
 ) -> dict[UUID, list[Subscription]]:
     """Group an incident's subscriptions by customer, the first to join first; leave out those who cannot be told."""
@@ -133,7 +129,7 @@ def _customers(
         who = reporters[one.report_id].recipient_id
         if who is not None:
             customers[who].append(one)
-        elif one.report_id in joined:
+        elif (one.incident_id, one.report_id) in joined:
             decision.quiet[Quiet.NO_RECIPIENT] += 1
     return customers
 

@@ -88,6 +88,11 @@ class News:
     left: dict[tuple[UUID, UUID], int] = field(default_factory=dict)
     quiet: Counter[Quiet] = field(default_factory=Counter)
 
+    @classmethod
+    def about(cls, standings: Mapping[UUID, Standing]) -> News:
+        """Return none, so that everybody who is in these incidents is looked at all the same."""
+        return cls(standings=dict(standings), announced=set(standings))
+
 
 def evolve(standing: Standing | None, change: IncidentChanged) -> Standing:
     """Fold a snapshot in. A revision that is not above the one held changes nothing but ``known_since``."""

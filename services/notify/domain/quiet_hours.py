@@ -11,18 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from services.notify.domain.comparison import Occasion
-from services.notify.domain.decide import decide
-from services.notify.domain.incident import News
 from services.notify.domain.notice import Stage, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from datetime import time, tzinfo
 
-    from services.notify.domain.comparison import Calm
-    from services.notify.domain.decide import Book, Decision
-    from services.notify.domain.incident import Standing
+    from services.notify.domain.decide import Book
 
 Owed = tuple[UUID, UUID]
 """An incident and a recipient."""
@@ -96,16 +91,3 @@ def owed_by_now(owed: Collection[Owed], book: Book) -> set[Owed]:
         *owed,
         *((one.incident_id, whose[one.report_id]) for one in been_in if one.active and one.report_id in theirs),
     }
-
-
-def look_again(standings: Mapping[UUID, Standing], book: Book, *, calm: Calm, now: datetime) -> Decision:
-    """Decide what customers are told whose notices were held: from what is true now and what they have heard.
-
-    Args:
-        standings: The incidents of which they are owed a word, as they stand.
-        book: Of these customers alone.
-        calm: By how much an estimate must have moved.
-        now: An estimate that is not after this is not told.
-    """
-    news = News(standings=dict(standings), announced=set(standings))
-    return decide(news, book, calm=calm, now=now, occasion=Occasion.MORNING)

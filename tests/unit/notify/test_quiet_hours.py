@@ -12,9 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.contracts.values import IncidentState
-from services.notify.domain.decide import Book
+from services.notify.domain.comparison import Occasion
+from services.notify.domain.decide import Book, decide
+from services.notify.domain.incident import News
 from services.notify.domain.notice import Reach, Stage, Told, Turn, without_etr
-from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours, look_again, owed_by_now
+from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours, owed_by_now
 from tests.unit.notify.snapshots import CALM, INCIDENTS, NOW, SINGLE, Dedup, Memory, Snapshots
 
 SHANGHAI, NEW_YORK = ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York")
@@ -100,6 +102,10 @@ def test_who_asks_is_never_left_waiting():
     assert set(Stage) - {Stage.ASKED, Stage.CLOSED} == MAY_WAIT
 
 
+def look_again(standings, book, calm, now):
+    return decide(News.about(standings), book, calm=calm, now=now, occasion=Occasion.MORNING)
+
+
 @dataclass
 class Nights(Memory):
     """A memory whose sender does as ``delivery`` and ``morning`` do: it holds at night, and looks again by day."""
@@ -140,7 +146,7 @@ class Nights(Memory):
         book = Book(self.reporters, mine, self.told())
         owed_now = owed_by_now(owed, book)
         standings = {incident: self.standings[incident] for incident, _ in owed_now}
-        decision = look_again(standings, book, calm=self.calm, now=self.now)
+        decision = look_again(standings, book, self.calm, self.now)
         said = [one for one in decision.notices if (one.incident_id, one.recipient_id) in owed_now]
         over = [one for one in self.notices if (one.incident_id, one.recipient_id) in owed and one not in self.sent]
         self.notices = [one for one in self.notices if one not in over] + said
@@ -299,7 +305,7 @@ def test_an_estimate_that_passed_while_it_was_held_is_not_made_again():
     heard = {made.recipient_id: [Told(Snapshots.id(1), Snapshots.id(1), Stage.RECEIVED, 1, None)]}
     book = Book(standing.reporters, standing.subscriptions, heard)
     for hours_later, said in ((1, [Stage.ETR_SET]), (3, [])):
-        decision = look_again(standing.standings, book, calm=standing.calm, now=NOW + timedelta(hours=hours_later))
+        decision = look_again(standing.standings, book, standing.calm, NOW + timedelta(hours=hours_later))
         assert [one.stage for one in decision.notices] == said
 
 
@@ -324,7 +330,7 @@ def test_of_a_time_that_they_may_have_been_told_before_the_night_they_hear_that_
     whose = truth.notices[0].recipient_id
     told = [Told(Snapshots.id(1), Snapshots.id(1), Stage.ETR_SET, 3, NOW + timedelta(hours=2), Reach.DOUBTED)]
     book = Book(truth.reporters, truth.subscriptions, {whose: told})
-    decision = look_again(truth.standings, book, calm=calm, now=NOW + timedelta(hours=hours_later))
+    decision = look_again(truth.standings, book, calm, NOW + timedelta(hours=hours_later))
     assert [(one.stage, one.revision) for one in decision.notices] == [said]
 
 
@@ -340,5 +346,5 @@ def test_power_that_they_may_have_been_told_is_back_and_went_again_is_an_outage_
             Told(Snapshots.id(1), Snapshots.id(1), Stage.RESTORED, 2, None, reach),
         ]
         book = Book(standing.reporters, standing.subscriptions, {whose: told})
-        decision = look_again(standing.standings, book, calm=standing.calm, now=NOW + timedelta(hours=1))
+        decision = look_again(standing.standings, book, standing.calm, NOW + timedelta(hours=1))
         assert [one.stage for one in decision.notices] == said
