@@ -1,4 +1,4 @@
-"""``python -m tests.hearing``: how right ``deploy/classify.yaml`` reads what people say.
+"""``python -m tests.hearing``: how right ``deploy/classify.yaml`` and ``likeness.txt`` read what people say.
 
 ``--misread`` also shows what of half A is misread. Of half B only figures are shown: no word is added because of it.
 """
@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from services.router.tree.beside import beside
 from services.router.tree.keywords import read_keywords
+from services.router.tree.likeness import FILE as LIKENESS
+from services.router.tree.likeness import read_likeness
 from tests.hearing.labelled import FILES, HALVES, read_said
 from tests.hearing.measure import Figures, measure, share
 
@@ -29,9 +32,12 @@ def main() -> int:
     """Measure and show."""
     parser = argparse.ArgumentParser(prog="python -m tests.hearing", description=__doc__)
     parser.add_argument("--classify", type=Path, default=SHIPPED, help="the file of words (default: the shipped one)")
+    parser.add_argument("--words-alone", action="store_true", help="leave out what contacts only sound like")
     parser.add_argument("--misread", action="store_true", help="show what of half A is misread")
     arguments = parser.parse_args()
-    keywords = read_keywords(arguments.classify.name, arguments.classify.read_text(encoding="utf-8"))
+    weights = beside(arguments.classify, LIKENESS)
+    heard = {} if arguments.words_alone else read_likeness(weights.name, weights.read_text(encoding="utf-8"))
+    keywords = read_keywords(arguments.classify.name, arguments.classify.read_text(encoding="utf-8"), heard)
     console = Console(width=None if sys.stdout.isatty() else 120)
     for author, file in FILES.items():
         _show(console, author, keywords, read_said(file.read_text(encoding="utf-8")), misread=arguments.misread)
@@ -56,7 +62,7 @@ def _all(author: str, halves: dict[str, Figures]) -> Table:
     table = Table(f"author {author}", *(f"half {half}" for half in halves))
     found = halves.values()
     table.add_row("utterances judged", *(str(one.said) for one in found))
-    for name in ("danger", "outage", "alone"):
+    for name in ("danger", "noticed", "outage", "alone"):
         table.add_row(f"{name}: recall, precision", *(_shown(getattr(one, name)) for one in found))
     table.add_row("business type", *(f"{share(one.types):.1%} of {one.types.total()}" for one in found))
     table.add_row("kind of fault", *(f"{share(one.kinds):.1%} of {one.kinds.total()}" for one in found))

@@ -1,4 +1,4 @@
-"""``python -m tests.hearing.learn``: writes ``deploy/suspicion.txt``, what sounds like danger, from halves A.
+"""``python -m tests.hearing.learn``: writes ``deploy/likeness.txt``, what each meaning sounds like, from halves A.
 
 ``--without AUTHOR`` writes nothing, but learns from the others alone and shows what that finds of the one left out:
 what to expect of strangers. ``--classify`` names the lists to find it beside, as they were before that author's
@@ -11,62 +11,99 @@ import argparse
 import math
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from services.router.domain.classify import by_message
-from services.router.domain.suspicion import WORD, Suspicion, stems
+from services.router.domain.likeness import WORD, Likeness, stems
 from services.router.tree.keywords import read_keywords
-from services.router.tree.suspicion import FILE, written
-from tests.hearing.labelled import DANGER, FILES, OPEN, OUTAGE, read_said
+from services.router.tree.likeness import FILE, written
+from tests.hearing.labelled import DANGER, EITHER, FILES, KINDS, NO_BUSINESS, NOTHING, OPEN, OUTAGE, read_said
+from tests.hearing.measure import measure, share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from services.router.domain.classify import Keywords
     from tests.hearing.labelled import Said
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 ABOUT: Final = """\
-What sounds like danger where no word of classify.yaml names one: such a contact waits at the emergency desk, urgent,
-and a person looks at once; no crew is sent by it. It stands beside classify.yaml and is read with it, at start and
-again whenever it changes. Made by `python -m tests.hearing.learn` from halves A of tests/hearing (docs/routing.md).
+What contacts sound like where no word of classify.yaml says what they are. What sounds like danger waits at the
+emergency desk, urgent, and a person looks at once; no crew is sent by it. What sounds most like a business type or a
+kind of fault goes to the people of that; what sounds like an outage is reported for merging as one that nobody
+confirmed. `none` is what wants nothing of the hotline. This file stands beside classify.yaml and is read with it, at
+start and again whenever it changes. Made by `python -m tests.hearing.learn` from halves A of tests/hearing
+(docs/routing.md).
 
-A sentence weighs `start` and the weight of each piece that stands in it, once: a word, how words begin (smok*), one or
-two characters. Above `bar` it sounds like danger; a higher bar marks fewer contacts, without pieces none is marked."""
+A text weighs `start` and the weight of each piece that stands in it, once: a word, how words begin (smok*), one or two
+characters; for danger each sentence is weighed by itself. Above `bar` it sounds so; a higher bar marks fewer contacts,
+without pieces none is marked."""
 PLACED: Final = tuple(read_said(Path(__file__).with_name("placed.txt").read_text(encoding="utf-8")))
 """Ordinary calls that name equipment, mostly to say where they are: few of an author's do, and they are no danger."""
+MEANINGS: Final = (
+    DANGER,
+    *KINDS,
+    "consultation",
+    "enquiry",
+    "complaint",
+    "service_request",
+    "praise",
+    "suggestion",
+    "opinion",
+    "whistleblow",
+    NO_BUSINESS,
+)
 _RARE: Final = 3
 """Pieces in fewer utterances tell nothing."""
-_HELD: Final = 3.0
+_HELD: Final = 1.0
+_HELD_DANGER: Final = 3.0
 """How strongly weights are held towards 0 (ridge)."""
+_BAR: Final = -50
+_BARS: Final = {DANGER: 0, OUTAGE: 50}
+"""Hundredths above even odds. An order follows what sounds like an outage; else a guess that is right more often than
+not spares who reads what nobody understood."""
 _LIGHT: Final = 5
 """Hundredths below which a piece is left out."""
 _ROUNDS: Final = 30
 
 
-def learn(said: Iterable[Said]) -> Suspicion:
-    """Return what tells danger in labelled utterances: a logistic regression, fitted weight by weight.
+def meaning_of(one: Said) -> str | None:
+    """Return what an utterance sounds like to a person; None where the label leaves it open."""
+    if one.what in {OPEN, EITHER}:
+        return None
+    return one.what if one.what != NOTHING else one.types[0]
 
-    Each step is a Newton step with the greatest curvature that a weight can have, so no step goes too far. Nothing is
-    drawn by lot: equal utterances give equal weights.
+
+def learn(said: Iterable[Said], meanings: Collection[str] = MEANINGS) -> dict[str, Likeness]:
+    """Return what tells each meaning from all others in labelled utterances.
+
+    Each is a logistic regression, fitted weight by weight: a Newton step with the greatest curvature that the weight
+    can have, so no step goes too far. Nothing is drawn by lot: equal utterances give equal weights.
     """
-    judged = [one for one in said if one.what != OPEN]
-    dangers = [one.what == DANGER for one in judged]
+    judged = [(one, meaning) for one in said if (meaning := meaning_of(one)) is not None]
     where: dict[str, list[int]] = {}
-    for n, one in enumerate(judged):
+    for n, (one, _) in enumerate(judged):
         for piece in pieces(by_message(one.text)):
             where.setdefault(piece, []).append(n)
-    everywhere = list(range(len(judged)))
     common = {piece: at for piece, at in sorted(where.items()) if len(at) >= _RARE}
-    weights = dict.fromkeys(common, 0.0)
-    start, sums = 0.0, [0.0] * len(judged)
+    told = [meaning for _, meaning in judged]
+    return {meaning: _fitted(common, [one == meaning for one in told], meaning) for meaning in meanings}
+
+
+def _fitted(where: Mapping[str, Sequence[int]], is_so: Sequence[bool], meaning: str) -> Likeness:
+    held = _HELD_DANGER if meaning == DANGER else _HELD
+    weights = dict.fromkeys(where, 0.0)
+    everywhere = range(len(is_so))
+    start, sums = 0.0, [0.0] * len(is_so)
     for _ in range(_ROUNDS):
-        start += _step(everywhere, sums, dangers, 0.0, 0.0)
-        for piece, at in common.items():
-            weights[piece] += _step(at, sums, dangers, weights[piece], _HELD)
+        start += _step(everywhere, sums, is_so, 0.0, 0.0)
+        for piece, at in where.items():
+            weights[piece] += _step(at, sums, is_so, weights[piece], held)
     rounded = {piece: round(100 * weight) for piece, weight in weights.items()}
-    return Suspicion({piece: weight for piece, weight in rounded.items() if abs(weight) >= _LIGHT}, round(100 * start))
+    heavy = {piece: weight for piece, weight in rounded.items() if abs(weight) >= _LIGHT}
+    return Likeness(heavy, round(100 * start), _BARS.get(meaning, _BAR))
 
 
 def pieces(text: str) -> set[str]:
@@ -76,9 +113,9 @@ def pieces(text: str) -> set[str]:
     return words | stems(words) | {run[at : at + n] for run in runs for n in (1, 2) for at in range(len(run) - n + 1)}
 
 
-def _step(at: Sequence[int], sums: list[float], dangers: Sequence[bool], weight: float, held: float) -> float:
+def _step(at: Sequence[int], sums: list[float], is_so: Sequence[bool], weight: float, held: float) -> float:
     """Move one weight, and the sums of the utterances it counts in; return by how much."""
-    slope = sum(1 / (1 + math.exp(-sums[n])) - dangers[n] for n in at) + held * weight
+    slope = sum(1 / (1 + math.exp(-sums[n])) - is_so[n] for n in at) + held * weight
     moved = -slope / (len(at) / 4 + held)
     for n in at:
         sums[n] += moved
@@ -110,13 +147,17 @@ def main() -> int:
     arguments = parser.parse_args()
     said = {author: read_said(file.read_text(encoding="utf-8")) for author, file in FILES.items()}
     stranger = said.pop(arguments.without, None)
-    suspicion = learn([*PLACED, *(one for each in said.values() for one in each if one.half in arguments.halves)])
+    meanings = learn([*PLACED, *(one for each in said.values() for one in each if one.half in arguments.halves)])
     if stranger is None:
-        (DEPLOY / FILE).write_text(written(suspicion, ABOUT), encoding="utf-8")
+        (DEPLOY / FILE).write_text(written(meanings, ABOUT), encoding="utf-8")
         return 0
-    keywords = read_keywords(arguments.classify.name, arguments.classify.read_text(encoding="utf-8"), suspicion)
-    for name, share in found_of(keywords, stranger).items():
-        print(f"{name}: {share:.1%}")  # noqa: T201
+    keywords = read_keywords(arguments.classify.name, arguments.classify.read_text(encoding="utf-8"), meanings)
+    for name, part in found_of(keywords, stranger).items():
+        print(f"{name}: {part:.1%}")  # noqa: T201
+    for beside, lists in (("lists alone", replace(keywords, likeness={})), ("and likeness", keywords)):
+        found = measure(lists, stranger)
+        outage = f"outages {found.outage.recall:.1%}, precision {found.outage.precision:.1%}"
+        print(f"{beside}: {outage}; business type {share(found.types):.1%}")  # noqa: T201
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the words make of the labelled utterances, against their labels."""
+"""What words and likeness make of the labelled utterances, against their labels."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ class Figures:
     Attributes:
         said: How many are judged.
         danger: Danger of any kind.
+        noticed: The same, named or only suspected.
         outage: Outages, of what is no danger.
         alone: That only the speaker's home is concerned.
         types: Business type right or not, of what is no danger.
@@ -62,6 +63,7 @@ class Figures:
 
     said: int = 0
     danger: Found = field(default_factory=Found)
+    noticed: Found = field(default_factory=Found)
     outage: Found = field(default_factory=Found)
     alone: Found = field(default_factory=Found)
     types: Counter[bool] = field(default_factory=Counter)
@@ -76,6 +78,7 @@ class Figures:
             return
         self.said += 1
         wrong = [] if self.danger.count(one.what == DANGER, bool(found.hazards)) else ["danger"]
+        self.noticed.count(one.what == DANGER, found.may_be_danger)
         wrong += [] if self.alone.count(one.alone, found.single_premise) else ["alone"]
         if one.what != DANGER:
             wrong += self._judge_business(one, found)

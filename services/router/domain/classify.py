@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from services.contracts.frozen import frozen
 from services.contracts.values import CustomerClass, Priority
 from services.router.domain.language import Tongues, hear
-from services.router.domain.suspicion import Suspicion
+from services.router.domain.likeness import Likeness, likest
 from services.router.domain.words import Lexicon, Misheard, Script, WordList, normalise
 
 if TYPE_CHECKING:
@@ -26,11 +26,16 @@ OUTAGE: Final = "outage"
 """The kind of fault that is reported for merging."""
 REPORTED_DANGER: Final = "reported_danger"
 """Hazard word of the channel's own danger choice, where the words do not say which danger it is."""
+DANGER: Final = "danger"
+"""What a text sounds like that a person of the emergency desk looks at first."""
+NO_BUSINESS: Final = "none"
+"""What a text sounds like that wants nothing of the hotline: thanks, wrong numbers."""
 
 
 _DIGIT: Final = re.compile("[0-9]")
 _ONE_TYPE: Final = 0.9
 _SEVERAL_TYPES: Final = 0.6
+_LIKELY: Final = 0.5
 SURE: Final = 0.5
 """From this confidence on, a language counts as told."""
 _ON_FILE: Final = 0.6
@@ -44,6 +49,8 @@ class TypeRule(StrEnum):
     KEYWORD = "keyword"
     HAZARD = "hazard"
     """Nothing but a danger was named: somebody must go, so it is a fault."""
+    LIKENESS = "likeness"
+    """No word of a list was found: it sounds like this most."""
     DEFAULT = "default"
 
 
@@ -143,6 +150,8 @@ class Keywords:
         past_danger: How people speak of a danger that is over.
         misheard: What speech recognition makes of words of these lists.
         suspicion: What sounds like danger where no word of these lists names one.
+        likeness: What business types, kinds of fault and ``NO_BUSINESS`` sound like where no word of these lists says
+            what is wanted.
     """
 
     business_types: Mapping[str, str]
@@ -160,7 +169,8 @@ class Keywords:
     denials: Denials = field(default_factory=Denials)
     past_danger: WordList = field(default_factory=lambda: WordList(()))
     misheard: Misheard = field(default_factory=lambda: Misheard({}))
-    suspicion: Suspicion = field(default_factory=Suspicion)
+    suspicion: Likeness = field(default_factory=Likeness)
+    likeness: Mapping[str, Likeness] = field(default_factory=dict)
     lexicon: Lexicon = field(init=False)
     dangers: frozenset[WordList] = field(init=False)
 
@@ -179,6 +189,19 @@ class Keywords:
     def read(self, text: str) -> Reading:
         """Return what these words make of a text. Texts repeat within a batch and in a storm: the last are kept."""
         return _read(self, text)
+
+    def sounds_like(self, text: str) -> tuple[str, tuple[str, ...]] | None:
+        """Return the business type or kind of fault that a text sounds like, and why; None if it sounds like none."""
+        heard = likest(self.likeness, self._unexplained(by_message(text)))
+        return None if heard is None or heard[0] == NO_BUSINESS else heard
+
+    def _unexplained(self, text: str) -> str:
+        """Return a normalised text without what the lists know to mean nothing (现在来电了 of power, 路灯不亮)."""
+        likely = self.lexicon.candidates(text)
+        for _, words in (*self.rules, *self.faults):
+            if words in likely:
+                text = words.without_ignored(text)
+        return text
 
 
 @lru_cache(maxsize=4096)
@@ -278,6 +301,11 @@ class Classification:
         return self.fault == OUTAGE
 
     @property
+    def is_inferred(self) -> bool:
+        """Whether no word says what the ticket is about: it only sounds like that."""
+        return self.type_rule is TypeRule.LIKENESS
+
+    @property
     def may_be_danger(self) -> bool:
         """Whether a danger is named or suspected: a person looks at once."""
         return bool(self.hazards) or self.suspected is not None
@@ -319,6 +347,8 @@ def _classify(
 ) -> Classification:
     reading = keywords.read(text)
     found: list[str] = []
+    # A fault that does not say what it is, is an outage: most are, and the crew finds out.
+    kind, word = reading.fault or (OUTAGE, None)
     business_type, type_rule, confidence = keywords.default_type, TypeRule.DEFAULT, 0.0
     if choice is not None and choice in keywords.business_types:
         business_type, type_rule, confidence = choice, TypeRule.CHANNEL_CHOICE, 1.0
@@ -328,10 +358,14 @@ def _classify(
         found.append(reading.named[1])
     elif hazards:
         business_type, type_rule, confidence = keywords.fault_type, TypeRule.HAZARD, _ONE_TYPE
+    elif (like := keywords.sounds_like(text)) is not None:
+        meaning, pieces = like
+        business_type, kind = (meaning, kind) if meaning in keywords.business_types else (keywords.fault_type, meaning)
+        type_rule, confidence = TypeRule.LIKENESS, _LIKELY
+        found += pieces
     fault: str | None = None
     if business_type == keywords.fault_type:
-        # A fault that does not say what it is, is an outage: most are, and the crew finds out.
-        fault, word = reading.fault or (OUTAGE, None)
+        fault = kind
         if word is not None and word not in found:
             found.append(word)
     if hazards and (fault is not None or not reading.past_danger):

@@ -331,7 +331,7 @@ def _is_unread(facts: Facts, classification: Classification) -> bool:
     """Tell whether somebody wrote in a language that nothing told, or in one of few words here and none was known."""
     if classification.language_rule is LanguageRule.UNSURE:
         return True
-    if classification.words or facts.text is None:
+    if (classification.words and not classification.is_inferred) or facts.text is None:
         return False
     return classification.language.partition("-")[0].lower() not in _READ_WELL
 
@@ -340,9 +340,14 @@ def _state(case: _Case, classification: Classification) -> TicketState:
     """Return the state: with a person, unless the report alone takes care of the ticket.
 
     Danger and customers who depend on the power get a person of their own at once, beside the report (DESIGN §4.5);
-    so do words that nothing here reads, or that sound like danger: no machine closes what may be one.
+    so do words that nothing here reads, or that only sound like danger or like an outage: no machine closes what may
+    be something else.
     """
-    attended = classification.may_be_danger or case.located.place.customer_class is not CustomerClass.NORMAL
+    attended = (
+        classification.may_be_danger
+        or classification.is_inferred
+        or case.located.place.customer_class is not CustomerClass.NORMAL
+    )
     attended = attended or _is_unread(case.facts, classification)
     if attended or case.need is not None or not classification.is_outage:
         return TicketState.QUEUED

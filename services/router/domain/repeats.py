@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from services.router.domain.ticket import Ticket
 
 _NUMBERS: Final = frozenset({Channel.PHONE, Channel.SMS})
+_NO_WORD_TOLD: Final = frozenset({TypeRule.DEFAULT, TypeRule.LIKENESS})
 _TALKS: Final = frozenset({Channel.WEB, Channel.APP, Channel.WECHAT, Channel.SMS})
 """Channels on which what somebody writes next belongs to what they wrote before."""
 DONE: Final = frozenset({TicketState.CLOSED, TicketState.MERGED})
@@ -183,7 +184,7 @@ def _asks(said: Facts, about: Classification, keywords: Keywords) -> Relation | 
             return Relation.ADDITION if tells or said.texts else Relation.REMARK
         if reading.urges and about.business_type not in keywords.unurgent:
             return Relation.URGE
-        if about.type_rule is TypeRule.DEFAULT:
+        if about.type_rule in _NO_WORD_TOLD:
             return Relation.REMARK
     return None
 

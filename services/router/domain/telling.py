@@ -42,7 +42,7 @@ def routed(ticket: Ticket, due: tuple[Due, ...] = ()) -> TicketRouted:
             rule=about.type_rule.value,
             matched=(
                 *taken.matched,
-                *(f"word:{word}"[:200] for word in about.words),
+                *(f"{'like' if about.is_inferred else 'word'}:{word}"[:200] for word in about.words),
                 *(f"suspected:{piece}" for piece in about.suspected or ()),
                 f"language:{about.language_rule}",
                 f"priority:{ticket.priority_rule}",
@@ -89,7 +89,7 @@ def outage_reported(ticket: Ticket, contact_id: UUID, received_at: datetime) -> 
         received_at=received_at,
         hazards=ticket.classification.hazards,
         single_premise=ticket.classification.single_premise,
-        unconfirmed=facts.is_unconfirmed,
+        unconfirmed=facts.is_unconfirmed or ticket.classification.is_inferred,
         address=facts.address.value if facts.address else None,
         language=ticket.classification.language,
         recipient=facts.reply_to.value if facts.reply_to else None,

@@ -17,9 +17,9 @@ from services.router.tree.beside import beside
 from services.router.tree.calendars import FILE, holidays_beside, read_holidays
 from services.router.tree.desk import read_desk
 from services.router.tree.keywords import read_keywords
+from services.router.tree.likeness import FILE as LIKENESS
+from services.router.tree.likeness import read_likeness
 from services.router.tree.routes import read_tree
-from services.router.tree.suspicion import FILE as WEIGHTS
-from services.router.tree.suspicion import read_suspicion
 from services.router.tree.unreached import never_reached
 from services.runtime import clock
 from services.runtime.watched import Watched
@@ -38,7 +38,7 @@ _log: Final = structlog.get_logger()
 
 
 def load_rules(routes: Path, classify: Path) -> Rules:
-    """Read both files, ``holidays.yaml`` beside the routes, ``suspicion.txt`` beside the words, or the shipped ones.
+    """Read both files, ``holidays.yaml`` beside the routes, ``likeness.txt`` beside the words, or the shipped ones.
 
     Raises:
         RulesError: one of them cannot be read or has faults; every fault of that file is named.
@@ -49,15 +49,15 @@ def load_rules(routes: Path, classify: Path) -> Rules:
 def _load(routes: Path, classify: Path) -> tuple[Rules, Mapping[str, Holidays]]:
     _, _, days, weights = files = _files(routes, classify)
     texts = {path: read_text(path) for path in files}
-    heard = read_suspicion(str(weights), texts[weights])
-    keywords, holidays = read_keywords(str(classify), texts[classify], heard), read_holidays(str(days), texts[days])
+    likeness = read_likeness(str(weights), texts[weights])
+    keywords, holidays = read_keywords(str(classify), texts[classify], likeness), read_holidays(str(days), texts[days])
     tree = read_tree(str(routes), texts[routes], keywords, holidays)
     digest = digest_of(*texts.values())
     return Rules(keywords=keywords, tree=tree, hash=digest), holidays
 
 
 def _files(routes: Path, classify: Path) -> tuple[Path, Path, Path, Path]:
-    return routes, classify, holidays_beside(routes), beside(classify, WEIGHTS)
+    return routes, classify, holidays_beside(routes), beside(classify, LIKENESS)
 
 
 def load_desk(file: str, text: str) -> DeskRules:

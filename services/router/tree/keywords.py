@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from yaml.nodes import ScalarNode
 
-from services.router.domain.classify import OUTAGE, REPORTED_DANGER, Denials, Keywords
+from services.router.domain.classify import DANGER, NO_BUSINESS, OUTAGE, REPORTED_DANGER, Denials, Keywords
 from services.router.domain.language import Tongues
-from services.router.domain.suspicion import Suspicion
+from services.router.domain.likeness import Likeness
 from services.router.domain.words import Misheard, Script, WordList, check_word
 from services.runtime.yaml_reading import Reader, compiled, line_of, meant
 
@@ -26,13 +26,14 @@ _SET: Final = re.compile(r"<(\w*)>")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
-def read_keywords(file: str, text: str, suspicion: Suspicion | None = None) -> Keywords:
+def read_keywords(file: str, text: str, likeness: Mapping[str, Likeness] = MappingProxyType({})) -> Keywords:
     """Read the word lists.
 
     Args:
         file: Its name, for faults.
         text: What it says.
-        suspicion: What sounds like danger without a word of the lists; nothing if absent.
+        likeness: What each meaning sounds like without a word of the lists (``likeness.txt``): ``danger``, business
+            types, kinds of fault and ``none``. Of a business type that this file does not have nothing is heard.
 
     Raises:
         RulesError: every fault, with its line and what is allowed.
@@ -60,6 +61,7 @@ def read_keywords(file: str, text: str, suspicion: Suspicion | None = None) -> K
     misheard = _misheard(reader, top["misheard"]) if "misheard" in top else Misheard({})
     past = {"words": top["past_danger"]} if "past_danger" in top else {}
     reader.finish()
+    meant_by_lists = {*types, *(kind for kind, _ in faults), NO_BUSINESS}
     return Keywords(
         business_types=types,
         rules=rules,
@@ -76,7 +78,8 @@ def read_keywords(file: str, text: str, suspicion: Suspicion | None = None) -> K
         denials=denials,
         past_danger=_list_of(reader, past, "past_danger"),
         misheard=misheard,
-        suspicion=suspicion or Suspicion(),
+        suspicion=likeness.get(DANGER, Likeness()),
+        likeness={name: one for name, one in likeness.items() if name in meant_by_lists},
     )
 
 

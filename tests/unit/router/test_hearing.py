@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from services.router.domain.suspicion import Suspicion
+from services.router.domain.likeness import Likeness
 from services.router.domain.words import WordList
-from tests.hearing.labelled import FILES, half_of, read_said
+from tests.hearing.labelled import DANGER, FILES, half_of, read_said
 from tests.hearing.learn import PLACED, found_of, learn
 from tests.hearing.measure import Figures, Found, measure, share
 from tests.unit.router.making import SHIPPED
@@ -24,23 +24,25 @@ SAID = {author: read_said(file.read_text(encoding="utf-8")) for author, file in 
 # Half B is measured, never looked into: see tests/hearing.
 FLOORS = {
     ("one", "A"): {"danger": (0.99, 0.96), "outage": (0.98, 0.955), "alone": (0.95, 0.95), "type": 0.97, "kind": 0.98},
-    ("one", "B"): {"danger": (0.955, 0.92), "outage": (0.945, 0.9), "alone": (0.85, 0.95), "type": 0.88, "kind": 0.92},
+    ("one", "B"): {"danger": (0.955, 0.92), "outage": (0.97, 0.87), "alone": (0.85, 0.95), "type": 0.915, "kind": 0.96},
     ("two", "A"): {"danger": (0.975, 0.98), "outage": (0.98, 0.98), "alone": (0.95, 0.95), "type": 0.97, "kind": 0.94},
-    ("two", "B"): {"danger": (0.905, 0.9), "outage": (0.855, 0.88), "alone": (0.9, 0.95), "type": 0.89, "kind": 0.81},
+    ("two", "B"): {"danger": (0.905, 0.9), "outage": (0.935, 0.875), "alone": (0.9, 0.95), "type": 0.935, "kind": 0.92},
     ("three", "A"): {
         "danger": (0.985, 0.97),
-        "outage": (0.965, 0.97),
+        "outage": (0.985, 0.97),
         "alone": (0.95, 0.95),
-        "type": 0.94,
-        "kind": 0.94,
+        "type": 0.97,
+        "kind": 0.975,
     },
     ("three", "B"): {
         "danger": (0.85, 0.935),
-        "outage": (0.855, 0.905),
+        "outage": (0.94, 0.88),
         "alone": (0.9, 0.95),
-        "type": 0.75,
-        "kind": 0.74,
+        "type": 0.8,
+        "kind": 0.85,
     },
+    ("four", "A"): {"danger": (0.81, 0.86), "outage": (0.97, 0.88), "alone": (0.52, 0.95), "type": 0.88, "kind": 0.91},
+    ("four", "B"): {"danger": (0.74, 0.865), "outage": (0.93, 0.84), "alone": (0.52, 0.95), "type": 0.8, "kind": 0.78},
 }
 
 
@@ -51,10 +53,14 @@ SUSPECTED = {
     ("two", "A"): (0.985, 0.005),
     ("two", "B"): (0.97, 0.03),
     ("three", "A"): (0.985, 0.02),
-    ("three", "B"): (0.965, 0.045),
+    ("three", "B"): (0.965, 0.03),
+    ("four", "A"): (0.985, 0.01),
+    ("four", "B"): (0.9, 0.035),
 }
 # The same where no list names any danger, of an author from whom nothing was learnt.
-STRANGERS = {"one": (0.56, 0.03), "two": (0.71, 0.03), "three": (0.73, 0.04)}
+STRANGERS = {"one": (0.57, 0.025), "two": (0.71, 0.02), "three": (0.74, 0.035), "four": (0.74, 0.065)}
+# Where no list says what is wanted: outages found and right, business types right.
+LIKE = {"one": (0.69, 0.88, 0.71), "two": (0.72, 0.9, 0.82), "three": (0.76, 0.89, 0.69), "four": (0.81, 0.84, 0.68)}
 
 
 def below(keywords: Keywords, author: str, half: str) -> set[str]:
@@ -99,16 +105,42 @@ def test_dangers_that_no_list_names_are_suspected_as_well_as_ever(author: str, h
     assert missed(words, said, floor) == set()
     assert missed(replace(words, suspicion=replace(heard, bar=-300)), said, floor) == {"others"}
     if half == "B":  # the lists were mended by half A, and name nearly all of it
-        assert missed(replace(words, suspicion=Suspicion()), said, floor) == {"dangers"}
+        assert missed(replace(words, suspicion=Likeness()), said, floor) == {"dangers"}
 
 
-@pytest.mark.parametrize("author", STRANGERS)
-def test_dangers_of_a_stranger_are_suspected_by_what_others_taught(author: str) -> None:
-    learnt = learn([*PLACED, *(one for other in FILES if other != author for one in SAID[other] if one.half == "A")])
+def mixed(likeness: Likeness) -> Likeness:
+    """The same weights on other pieces."""
+    return replace(likeness, weights=dict(zip(likeness.weights, reversed(likeness.weights.values()), strict=True)))
+
+
+@pytest.fixture(scope="module", params=STRANGERS)
+def taught(request: pytest.FixtureRequest) -> tuple[str, dict[str, Likeness]]:
+    """An author, and what halves A of the others teach."""
+    others = [one for author in FILES if author != request.param for one in SAID[author] if one.half == "A"]
+    return request.param, learn([*PLACED, *others])
+
+
+def test_dangers_of_a_stranger_are_suspected_by_what_others_taught(taught: tuple[str, dict[str, Likeness]]) -> None:
+    author, learnt = taught
     unnamed, floor = replace(SHIPPED.keywords, hazards=()), STRANGERS[author]
-    assert missed(replace(unnamed, suspicion=learnt), SAID[author], floor) == set()
-    mixed = dict(zip(learnt.weights, reversed(learnt.weights.values()), strict=True))
-    assert "dangers" in missed(replace(unnamed, suspicion=replace(learnt, weights=mixed)), SAID[author], floor)
+    assert missed(replace(unnamed, suspicion=learnt[DANGER]), SAID[author], floor) == set()
+    assert "dangers" in missed(replace(unnamed, suspicion=mixed(learnt[DANGER])), SAID[author], floor)
+
+
+def test_what_a_stranger_wants_is_heard_by_what_others_taught(taught: tuple[str, dict[str, Likeness]]) -> None:
+    author, learnt = taught
+    likeness = {meaning: one for meaning, one in learnt.items() if meaning != DANGER}
+    wordless = replace(
+        SHIPPED.keywords, rules=(), faults=tuple((kind, WordList(())) for kind, _ in SHIPPED.keywords.faults)
+    )
+
+    def worse(heard: dict[str, Likeness]) -> set[str]:
+        found = measure(replace(wordless, likeness=heard), SAID[author])
+        shares = {"outages": found.outage.recall, "right": found.outage.precision, "types": share(found.types)}
+        return {name for (name, one), floor in zip(shares.items(), LIKE[author], strict=True) if one < floor}
+
+    assert worse(likeness) == set()
+    assert worse({meaning: mixed(one) for meaning, one in likeness.items()}) == {"outages", "right", "types"}
 
 
 def test_ordinary_calls_that_name_equipment_are_suspected_of_nothing() -> None:
@@ -121,7 +153,7 @@ def test_the_halves_are_alike_and_told_by_the_text_alone(author: str, half: str)
     some = [one for one in SAID[author] if one.half == half]
     assert len(some) > 500
     assert all(one.half == half_of(one.text) for one in SAID[author])
-    assert sum(one.what == "danger" for one in some) > 130
+    assert sum(one.what == "danger" for one in some) >= 130
 
 
 def test_no_author_repeats_another() -> None:
