@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.english import DISTRICT_LAST, building_in, district_in, english, in_chinese_order, room_in
 from services.grid.estates import ESTATES, ESTATES_OR_NOT, NO_NAME
-from services.grid.numerals import NUMERALS, UNITS, run_together, western
+from services.grid.numerals import NUMERALS, SECTION, UNITS, run_together, western
 from services.grid.parts import PART, part_at, quarter_of
 from services.grid.short_names import short_of
 from services.grid.spelling import LATIN, SHORT, normalise
@@ -44,19 +44,21 @@ _COMMUNITY: Final = re.compile(r"^.*(?:社区(?:居委会)?|居委会|居民委�
 """A file may name the community that a road or an estate lies in: 荆丰社区文一西路."""
 _WITHIN: Final = re.compile(rf"{_TOWNS.pattern}|{_COMMUNITY.pattern}")
 _ROAD: Final = re.compile(
-    r"([\u4e00-\u9fff\d]{1,12}?)(大道|大街|胡同|(?<![线电短马道铁半条])路(?!灯|由|过|上(?!的?\d))|(?<!条)街(?!道|坊)|(?<![街大])道(?!路)|巷)"
+    r"([\u4e00-\u9fff\d]{1,12}?)((?:大道|大街|胡同|(?<![线电短马道铁半条])路(?!灯|由|过|上(?!的?\d))|(?<!条)街(?!道|坊)|(?<![街大])道(?!路)|巷)"
+    rf"(?:{SECTION})?|(?:(?<![家公夜村屋店院城心手这那哪])里|坊)(?=\d{{1,4}}号))"
 )
+"""A long road has sections, each with its own numbers (人民南路四段); 里 and 坊 are lanes if a house is said."""
 _BEFORE: Final = r"(?:-|靠近|附近的?|上的?|大[概约]|的| ?no ?)?"
 _LETTERS: Final = "甲乙丙丁戊己庚辛"
 _NUMBER: Final = re.compile(
     rf"{_BEFORE}([{_LETTERS}])?(\d{{1,5}})([{_LETTERS}](?=号))?(?:[-之](\d{{1,4}}))?"
-    rf"(?:号(?:之(\d{{1,3}})|([{_LETTERS}])(?=[\d号院楼门座停没断附 -]|$))?院?|弄|(?(4)室|(?!))"
+    rf"(?:号(?:之(\d{{1,3}})|([{_LETTERS}])(?=[\d号院楼门座停没断附 -]|$))?院?|[弄巷]|(?(4)室|(?!))"
     r"|(?![\d栋室#]|-(?!\d{1,2}-\d{3})|单元|区|期|层|楼|米))"
 )
 """The number of a house, with 甲 before or after it, or its second number: 12号, 12-3号, 12之3, 甲12号, 12号甲."""
 _DASH_BUILDING: Final = re.compile(rf"{_BEFORE}(\d{{1,5}})-(?=(\d{{1,3}})栋)")
 _RUN_TOGETHER: Final = re.compile(r"(\d{3,7})栋")
-_OF_A_LANE: Final = re.compile(r"(?:(\d{1,3})支弄)?(\d{1,4})(?:号|$| )")
+_OF_A_LANE: Final = re.compile(r"(?:(\d{1,3})支?弄)?(\d{1,4})(?:号|$| )")
 _LONGEST_SECOND: Final = 2  # digits; more are a room
 _ESTATES: Final = (
     rf"{ESTATES}|(?:{ESTATES_OR_NOT})(?=\d|[a-z]栋)"
@@ -344,7 +346,7 @@ def _numbered(plain: str, at: int) -> _Numbered | None:
             "之" in found[0] or int(second or 0) < int(number)
         )  # 12-16号 is all from 12号 to 16号
         building = of or (second if is_own else "") or before or inside or after
-        lane = _OF_A_LANE.match(plain, found.end()) if found[0].endswith("弄") else None
+        lane = _OF_A_LANE.match(plain, found.end()) if found[0].endswith(("弄", "巷")) else None
         if lane is not None:
             building = "-".join(filter(None, lane.groups()))
         return _Numbered(int(number), building, second if is_room else "", found.start(), found.end())

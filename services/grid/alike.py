@@ -20,6 +20,7 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.estates import ESTATES, ESTATES_OR_NOT
+from services.grid.numerals import SECTION
 from services.grid.short_names import is_of_another_kind, key_of, may_stand_for, said_keys_of
 from services.grid.syllables import SYLLABLES
 
@@ -31,9 +32,11 @@ MOST_STREETS: Final = 32
 _MOST_READINGS: Final = 4
 _LONGEST: Final = 9  # characters of a name, as ``streets.street_names`` has it
 _SHORTEST_STEM: Final = 2
+_SHORTEST_PLACE: Final = 2
 _SHORTEST_TYPED: Final = 4  # letters
-_KIND: Final = re.compile(rf"(?:大道|大街|胡同|路|街|道|巷|{ESTATES}|{ESTATES_OR_NOT})$")
-_ROADS: Final = ("路", "街", "道", "巷", "胡同")
+_ROAD: Final = rf"(?:大道|大街|胡同|路|街|道|巷)(?:{SECTION})?"
+_KIND: Final = re.compile(rf"(?:{_ROAD}|{ESTATES}|{ESTATES_OR_NOT})$")
+_IS_ROAD: Final = re.compile(rf"{_ROAD}$")
 _NAME: Final = re.compile(r"[\u4e00-\u9fff]+(?<!组)")
 _LETTERS: Final = re.compile(r"[a-z ]+$")
 _ENGLISH_KINDS: Final = {"road": ("路",), "street": ("街", "大街"), "avenue": ("大道", "大街"), "lane": ("巷",)}
@@ -58,18 +61,21 @@ class How(IntEnum):
 
     SHORT = 0
     """An estate by what people call it: 丽景 or 丽景小区 for 丽景花园."""
-    SOUND = 1
-    ACCENT = 2
+    END = 1
+    """A road by its end, of which the file says more: 桂林街 for 九龙旺角桂林街."""
+    SOUND = 2
+    ACCENT = 3
     """An accent's, or an estate's whose kind is no more than heard: 枫林家园 for 枫林嘉园."""
-    OTHER_KIND = 3
+    OTHER_KIND = 4
     """An estate by its short name, though another kind was said: 天鹅院 for 天鹅小区, if there is no 天鹅苑."""
-    SLIP = 4
+    SLIP = 5
     """A character missing or twice, or two swapped."""
-    CHARACTER = 5
+    CHARACTER = 6
     """Another character: this may as well be the name of another street."""
 
 
 BY_SHORT_NAME: Final = frozenset((How.SHORT, How.OTHER_KIND))
+SAID_SHORT: Final = BY_SHORT_NAME | {How.END}
 
 
 class Alike(NamedTuple):
@@ -89,7 +95,7 @@ def stored_keys(street: str) -> tuple[str, ...]:
     if len(stem) < _SHORTEST_STEM:
         return (*key_of(street), *_whole(street))
     by_ear = (*_sounds(stem, kind), *_accents(stem, kind), *_whole(street))
-    return tuple(dict.fromkeys([*key_of(street), *by_ear, *_slips(stem, kind)]))
+    return tuple(dict.fromkeys([*key_of(street), *by_ear, *_slips(stem, kind), *map(_end, _ends(stem, kind))]))
 
 
 def said_keys(said: Iterable[str]) -> tuple[str, ...]:
@@ -138,7 +144,7 @@ def may_mean(said: str, street: str) -> bool:
 
 def is_road(street: str) -> bool:
     """Tell a road from an estate by its name."""
-    return street.endswith(_ROADS)
+    return _IS_ROAD.search(street) is not None
 
 
 def _looks(said: str) -> Iterator[tuple[How, str, list[str]]]:
@@ -161,6 +167,8 @@ def _looks(said: str) -> Iterator[tuple[How, str, list[str]]]:
         rest = said[begin : len(said) - len(kind)]
         yield How.SOUND, rest + kind, _sounds(rest, kind)
         yield How.ACCENT, rest + kind, [*_accents(rest, kind), *_whole(rest + kind)]
+        if is_road(kind):
+            yield How.END, rest + kind, [_end(rest + kind)]
         if len(rest) > _SHORTEST_STEM:
             yield How.SLIP, rest + kind, _slips(rest, kind)
             yield How.CHARACTER, rest + kind, _slips(rest, kind)
@@ -204,6 +212,17 @@ def _whole(estate: str) -> list[str]:
     return [_by_all("".join(one)) for one in _readings(estate)]
 
 
+def _ends(stem: str, kind: str) -> list[str]:
+    """Return what may be all of the name of a road before which the file has a place of two characters or more."""
+    if not is_road(kind):
+        return []
+    return [stem[n:] + kind for n in range(_SHORTEST_PLACE, len(stem) - _SHORTEST_STEM + 1)]
+
+
+def _end(road: str) -> str:
+    return f"end {road}"
+
+
 def _accents(stem: str, kind: str) -> list[str]:
     return [f"accent {''.join(map(_accent, one))}{kind}" for one in _readings(stem)]
 
@@ -236,6 +255,8 @@ def _may_be(how: How, said: str, street: str) -> bool:
     """Tell whether a street may be meant by what was said, having a key in common with it."""
     if how in BY_SHORT_NAME:
         return may_stand_for(said, street) and is_of_another_kind(said, street) is (how is How.OTHER_KIND)
+    if how is How.END:
+        return said in _ends(*_apart(street))
     if how is How.CHARACTER:
         return len(said) == len(street) and _differences(said, street) == 1 and not _told_apart(said, street)
     if how is How.SLIP:

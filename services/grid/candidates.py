@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Basis
 from services.grid.address import Address, building_number, parse
-from services.grid.alike import BY_SHORT_NAME, Alike, How, is_road
+from services.grid.alike import BY_SHORT_NAME, SAID_SHORT, Alike, How, is_road
 from services.grid.evidence import Clue, Point, distance_m
 from services.grid.found import MOST_PHONES, Around, Customer, House, Named, Search, Spot
 from services.grid.parts import apart, names_a_part
@@ -169,7 +169,7 @@ def _hear_address(heard: Heard, said: Address, known: Sequence[Customer], around
     meant = said.each if around.alike is None else _in_streets(said, around.alike)
     homes = [one for one in known if _is_home(meant, one)]
     if around.alike is not None and (homes or around.houses):
-        is_short = bool(around.houses) and around.alike.how(around.houses[0].street) in BY_SHORT_NAME
+        is_short = bool(around.houses) and around.alike.how(around.houses[0].street) in SAID_SHORT
         heard.clues.append(Clue.ADDRESS_SHORT if is_short else Clue.ADDRESS_MISSPELT)
     if homes:
         spots = {one.transformer_id: _spot(one) for one in homes}
@@ -215,7 +215,7 @@ def _is_home(meant: Sequence[Address], customer: Customer) -> bool:
 
 def _trust_of(how: How, rules: PlaceRules) -> float:
     """Return how far to trust that a street is meant that is like the one that was said."""
-    if how in BY_SHORT_NAME:
+    if how in SAID_SHORT:
         return rules.short_trust
     if how is How.SOUND:
         return rules.sound_trust

@@ -21,6 +21,7 @@ from services.grid.found import MOST_COUNTED, MOST_HOUSES, House, Spot
 from services.grid.steps import LOOKS
 from services.grid.streets import (
     NEIGHBOURS,
+    VILLAGE_KINDS,
     district_names,
     is_within,
     street_names,
@@ -75,8 +76,8 @@ def wanted(said: Address, alike: Alike | None = None) -> tuple[Wanted, ...]:
     """
     if said.is_village and alike is None:
         group, village = replace(said, road=""), _wanted(replace(said, estate="", building=""), None)
-        names = village.streets if said.road.endswith("村") else (*village.streets, f"{said.road}村")
-        return _wanted(group, None), village._replace(streets=names)
+        more = () if said.road.endswith(VILLAGE_KINDS) else tuple(f"{said.road}{kind}" for kind in VILLAGE_KINDS)
+        return _wanted(group, None), village._replace(streets=(*village.streets, *more))
     if said.road and said.estate and said.building and alike is None:
         road, estate = replace(said, estate="", part=""), replace(said, road="", number=STREET_ROW)
         return _wanted(road, None), *wanted(estate)

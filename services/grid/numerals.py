@@ -12,6 +12,8 @@ from typing import Final
 
 NUMERALS: Final = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "幺": 1}
 UNITS: Final = {"十": 10, "百": 100, "千": 1000}
+SECTION: Final = r"\d{1,2}段"
+"""Of a road, behind its name: 3段 of 人民南路3段."""
 _LONGEST_BUILDING: Final = 3  # digits
 _OTHER_SCRIPT: Final = re.compile(r"[^\D0-9]")
 

@@ -113,8 +113,16 @@ def key_of(estate: str) -> tuple[str, ...]:
     A hamlet is called without its village, too: 红坪村沈家屯 is 沈家屯.
     """
     found = short_of(_LAST_WORD.sub("", estate))
-    names = () if found is None else (found.name, hamlet_of(estate))
+    names = () if found is None else (found.name, hamlet_of(estate), _before_its_kind(found))
     return tuple(f"short {name}" for name in names if name)
+
+
+def _before_its_kind(estate: Short) -> str:
+    """Return what an estate is called that ends in no word of ours, as half of four characters: 凤凰 of 凤凰半岛."""
+    whole = estate.name + estate.kind
+    if len(whole) != _SHORTEST * 2 or len(estate.kind) > 1 or is_village(whole):
+        return ""
+    return whole[:_SHORTEST]
 
 
 def said_keys_of(said: str) -> tuple[str, ...]:
@@ -134,6 +142,8 @@ def may_stand_for(said: str, estate: str) -> bool:
     if one is None or other is None or (one.firm and other.firm and one.firm != other.firm):
         return False
     if _is_all_of(one, other):
+        return True
+    if one.kind in _ANY_KIND and one.name == _before_its_kind(other):
         return True
     if one.name != other.name:
         return False

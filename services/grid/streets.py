@@ -27,6 +27,8 @@ _COUNTY: Final = re.compile(rf"\d{{1,5}}区|.{{1,8}}?[{''.join(_COUNTIES)}](?![�
 _SHORT_DISTRICT: Final = (2, 3)  # characters
 _SHORTEST_STREET: Final = 3
 _LONGEST_DISTRICT: Final = 12  # characters
+VILLAGE_KINDS: Final = ("村", "嘎查")
+"""What a village is called, and people leave out."""
 _COMPASS: Final = "东南西北中"
 _COMPASS_EN: Final = frozenset(
     ("north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest"),
@@ -45,7 +47,7 @@ def street_names(said: str) -> tuple[str, ...]:
     if said.isascii():
         return _english_names(said)
     endings = [said[n:] for n in range(max(0, len(said) - 9), max(1, len(said) - 2))]
-    others: list[str] = [name for one in endings if (name := _other_village(one))]
+    others: list[str] = [name for one in endings for name in _other_villages(one)]
     for name in endings:
         cut = 2 if name.endswith(("大道", "大街", "胡同")) else 1
         stem, kind = name[:-cut], name[-cut:]
@@ -59,14 +61,16 @@ def street_names(said: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(endings + others))
 
 
-def _other_village(said: str) -> str:
-    """Return the group of a village with 村 where it was said without, and the other way round: 高桥5组, 高桥村5组."""
+def _other_villages(said: str) -> tuple[str, ...]:
+    """Return the group of a village with 村 or 嘎查 where it was said without, and the reverse: 高桥5组, 高桥村5组."""
     village, group = in_group(said)
     if not group:
-        return _whole_village(said)
-    if not village.endswith("村"):
-        return f"{village}村{group}" if village else ""
-    return f"{village[:-1]}{group}" if len(village) > 2 else ""  # noqa: PLR2004  张村 is no 张
+        return tuple(filter(None, (_whole_village(said),)))
+    kind = next((one for one in VILLAGE_KINDS if village.endswith(one)), "")
+    if not kind:
+        return tuple(f"{village}{one}{group}" for one in VILLAGE_KINDS if village)
+    name = village.removesuffix(kind)
+    return (f"{name}{group}",) if len(name) > 1 else ()  # 张村 is no 张
 
 
 def _whole_village(said: str) -> str:

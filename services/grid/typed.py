@@ -60,8 +60,12 @@ _WORDS: Final = r"(?:yuan|cheng|wan|fu|ting|ju)(?= ?\d{1,4} ?(?:hao|dong|zhuang|
 """What names of estates end in, as do other words (waiting 3 hours): only before the number of a building."""
 _NUMBER_FIRST: Final = re.compile(rf"(?<![0-9a-z])(\d{{1,5}}) ((?:[a-z]{{2,}} ){{1,4}}?(?:{_ROADS}))(?![0-9a-z]| ?\d)")
 """12 Xingfu Lu, as in English."""
+_RUN_TOGETHER: Final = re.compile(
+    rf"(?<![0-9a-z])(\d{{1,5}}) ((?:[a-z]{{2,}} ){{0,3}}[a-z]{{3,}}?(?:{_ROADS}))(?![0-9a-z]| ?\d)"
+)
+"""12 Xingfu Beilu, as on the signs of streets; the name may itself end so: 227 Tuanjie North Road."""
 _KIND: Final = re.compile(
-    rf"([a-z]{{2}}) ?({_ROADS}|{_PLACES}|{_WORDS}) ?(?:no ?)?(?=\d)|([a-z]{{2}}) ({_PLACES})(?![a-z])"
+    rf"([a-z]{{2}}) ?({_ROADS}|{_PLACES}|{_WORDS}) ?(?:no ?)?(?=\d)|([a-z]{{2}}) ?({_PLACES})(?![a-z])"
 )
 _ENGLISH_KIND: Final = re.compile(rf"([a-z]{{2}}) ({'|'.join(_ENGLISH_KINDS)})s?(?![a-z])")
 """Building 5, Yangguang Garden."""
@@ -84,7 +88,9 @@ class Typed(NamedTuple):
 
 def typed(plain: str) -> Typed | None:
     """Return the parts of an address (as ``spelling.normalise`` gives it); None where it is not in letters."""
-    plain = _NUMBER_FIRST.sub(r"\2 \1", plain, count=1)
+    plain, apart = _NUMBER_FIRST.subn(r"\2 \1", plain, count=1)
+    if not apart and english(plain) is None:
+        plain = _RUN_TOGETHER.sub(r"\2 \1", plain, count=1)
     plain = _KIND.sub(_kind, plain, count=1)
     if (found := _STREET.search(plain)) is None and english(plain) is None:
         plain = _ENGLISH_KIND.sub(lambda kind: kind[1] + _ENGLISH_KINDS[kind[2]], plain, count=1)

@@ -19,7 +19,9 @@ _PERSONS: Final = "我你他她咱俺们大全自人回老公农国厂"
 _OF_A_FAMILY: Final = rf"(?![{_PERSONS}])[\u4e00-\u9fff]家[{_GROUND}]"
 _HAMLET: Final = rf"(?:(?<=(?<!新)村)(?![委民里组口部头边])[\u4e00-\u9fff]{{1,3}}?[{_GROUND}]|{_OF_A_FAMILY})"
 _HOUSE: Final = r"(?P<house>\d{1,4})号"
-_GROUP: Final = re.compile(rf"(?<=[\u4e00-\u9fff])(?P<group>\d{{1,3}})(?:村民|生产)?(?:小?组|社(?!区)|队)(?:{_HOUSE})?")
+_GROUP: Final = re.compile(
+    rf"(?<=[\u4e00-\u9fff])(?P<group>\d{{1,3}})(?:村民|生产)?(?:小?[组队]|社(?!区))(?:{_HOUSE})?"
+)
 _NAMED: Final = re.compile(rf"(?<=[\u4e00-\u9fff])(?P<group>{_HAMLET})(?![路街道巷乡镇村])(?:{_HOUSE}(?![院楼]))?")
 _OF_A_VILLAGE: Final = re.compile(rf"(?:\d{{1,3}}组|{_HAMLET})$")
 _FAMILY: Final = re.compile(_OF_A_FAMILY)

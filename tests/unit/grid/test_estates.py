@@ -468,3 +468,33 @@ def test_a_road_among_other_words_or_of_no_outage_is_no_place(said):
 def test_an_estate_is_not_called_by_a_name_that_is_more_than_its_own():
     book = book_of([("T1", "清河镇金湖公寓5栋"), ("T2", "清河镇金河家园小区5栋")])
     assert book.resolve(PlaceEvidence(text="金湖家园5栋停电了")).transformer_id is None
+
+
+HALVES = book_of(
+    [
+        ("T1", "越秀区凤安半岛8栋404室"),
+        ("T2", "海珠区碧桂园金河雅居5栋"),
+        ("T3", "海珠区豪庭国际4栋"),
+        ("T4", "海珠区东湖名都1栋"),
+        ("T5", "海珠区东湖国际1栋"),
+        ("T6", "平川县红星农庄2栋"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *(("凤安小区8座404停电", "T1"), ("凤安8栋没电", "T1"), ("凤安小区停电了", "T1"), ("碧桂园金河5幢", "T2")),
+        *(
+            ("金河小区5栋", "T2"),
+            ("东湖名都1栋", "T4"),
+            ("东湖小区1栋", None),
+            ("凤安花园8栋", None),
+            ("凤安小区9栋", None),
+        ),
+        *(("保利金河5栋", None), ("红星小区2栋", None), ("凤小区8栋", None), ("半岛小区8栋", None)),
+    ],
+)
+def test_an_estate_of_any_ending_is_called_by_its_first_half(said, where):
+    assert at(HALVES, said).transformer_id == where

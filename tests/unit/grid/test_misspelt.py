@@ -71,6 +71,8 @@ BOOK = book_of(_HOMES)
             ("xingfu路12号", "T1"),
             ("12 Xingfu Road", "T1"),
             ("No. 227 Tuanjie North Road", "T3"),
+            *(("No. 227 Tuanjie Beilu没电了", "T3"), ("No. 227 Tuanjiebeilu, power is out", "T3")),
+            ("Building 3, Yangguangxiaoqu，停电了", "T4"),
         ),
         *(("100 Jiefang Avenue, no power", "T5"), ("wuyi lu 20", "T5"), ("zhang le lu 66", "T7")),
     ],

@@ -123,3 +123,30 @@ def test_a_hamlet_is_what_stands_behind_a_village():
     assert [
         hamlet_of(one) for one in ("红坪村沈家屯", "红坪沈家屯", "红坪村3组", "沈家屯", "阳光小区", "新村小院")
     ] == [*("沈家屯", "沈家屯", "", "", "", "")]
+
+
+_GROUPS: Final = book_of(
+    [
+        ("T1", "疏附县吾库萨克镇阿热勒村1小队2号"),
+        ("T2", "疏附县吾库萨克镇阿热勒村2小队33号"),
+        ("T3", "西乌珠穆沁旗吉仁高勒镇宝力根嘎查1组1号"),
+        ("T4", "西乌珠穆沁旗吉仁高勒镇宝力根嘎查2组1号"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *(("阿热勒村第一小队停电", "T1"), ("阿热勒2小队33号没电", "T2"), ("吾库萨克镇阿热勒村二组33号", "T2")),
+        *(
+            ("宝力根一组停电了", "T3"),
+            ("宝力根嘎查第二社1号", "T4"),
+            ("吉仁高勒镇宝力根2组", "T4"),
+            ("宝力根3组停电", None),
+        ),
+    ],
+)
+def test_a_village_and_its_groups_are_called_in_several_ways(said, where):
+    for evidence in (PlaceEvidence(text=said), PlaceEvidence(address=said)):
+        assert _GROUPS.resolve(evidence).transformer_id == where

@@ -264,3 +264,80 @@ def test_a_house_on_a_road_and_in_an_estate_is_found_by_the_one_that_the_file_ha
 def test_the_digits_of_a_room_are_no_district():
     book = book_of([("T1", "50区团结北路12号3栋"), ("T2", "7区团结北路12号3栋501室")])
     assert book.resolve(PlaceEvidence(address="501室，3栋，团结北路12号")).transformer_id == "T2"
+
+
+_LANES: Final = book_of(
+    [
+        ("T1", "锦江区人民南路一段27号3栋"),
+        ("T2", "锦江区人民南路四段27号3栋"),
+        ("T3", "臺中市北屯區永康路三段1048巷1號1樓"),
+        ("T4", "臺中市北屯區永康路三段1048巷31號2樓"),
+        ("T5", "北屯區永康路三段31號"),
+        ("T6", "天河区石牌村永坊9号"),
+        ("T7", "天河区石牌村云里9号"),
+        ("T8", "天河区石牌村云里27号"),
+        ("T9", "河西区和平里3号楼"),
+        ("T9", "河西区长江道12巷5号"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *(("人民南路一段27号3栋停电", "T1"), ("人民南路4段27号", "T2"), ("人民南路第四段二十七号没电了", "T2")),
+        *(("永康路3段1048巷1號停電", "T3"), ("永康路三段1048巷31号2楼", "T4"), ("永康路三段31号", "T5")),
+        *(("石牌村永坊9号停电", "T6"), ("天河区石牌村云里九号", "T7"), ("没电了，石牌村云里27号", "T8")),
+        *(("和平里3号楼停电", "T9"), ("长江道12巷5号", "T9"), ("永康陆三段31号", None), ("人民男路四段27号", "T2")),
+    ],
+)
+def test_a_road_has_sections_and_lanes_and_a_village_lanes(said, where):
+    for evidence in (PlaceEvidence(text=said), PlaceEvidence(address=said)):
+        assert _LANES.resolve(evidence).transformer_id == where
+
+
+@pytest.mark.parametrize(
+    "said", ["人民南路27号停电", "人民南路二段27号", "永康路三段1048号", "石牌村9号", "永康路三段9巷1号"]
+)
+def test_another_section_or_lane_is_another_place(said):
+    assert _LANES.resolve(PlaceEvidence(text=said)).transformer_id is None
+
+
+@pytest.mark.parametrize(
+    "said", ["我家里3号停电了", "我们村里3号就没电了", "这里3号停过电", "停电一段时间了", "夜里12号停的"]
+)
+def test_the_day_of_a_month_is_no_house_of_a_lane(said):
+    assert not parse(said).sites
+
+
+_PLACES_BEFORE: Final = book_of(
+    [
+        ("T1", "九龍旺角青山道626號元州苑2座4樓F室"),
+        ("T2", "九龍深水埗桂林街28號"),
+        ("T3", "九龍長沙灣桂林街28號"),
+        ("T4", "九龍深水埗桂林街30號"),
+        ("T5", "浦东张江路12号"),
+        ("T6", "秀洲文一西路7号"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *(
+            ("青山道626號", "T1"),
+            ("旺角青山道626號，停電了", "T1"),
+            ("停電了，旺角青山道626號", "T1"),
+            ("桂林街30號", "T4"),
+        ),
+        *(("深水埗桂林街28號", "T2"), ("桂林街28號", None), ("张江路12号停电", "T5"), ("文一西路7号", "T6")),
+        *(("桂林街31號", None), ("桂林街停電了", None), ("张江路13号停电", None)),
+    ],
+)
+def test_a_road_is_found_of_which_the_file_says_more(said, where):
+    place = _PLACES_BEFORE.resolve(PlaceEvidence(text=said))
+    assert place.transformer_id == where
+    if where:
+        assert "address_short" in place.evidence
+        assert place.confidence < 0.9  # so people are asked where anything else speaks against it
