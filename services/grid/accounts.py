@@ -15,9 +15,12 @@ from services.grid.numerals import NUMERALS, western
 
 _LONGEST_ACCOUNT: Final = 200
 _LONGEST_TEXT: Final = 300
-_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z.])[A-Za-z]{0,4}[0-9](?:[ -]?[0-9A-Za-z]){5,30}(?![0-9A-Za-z]|\.[0-9])")
+_NUMBER: Final = re.compile(
+    r"(?<![0-9A-Za-z.])[A-Za-z]{0,4}[0-9](?:[ -]?[0-9A-Za-z]|[,、] ?[0-9]){5,30}(?![0-9A-Za-z]|\.[0-9])"
+)
+"""A recogniser writes a comma where somebody draws breath: 户号3401，3000，9991."""
 _DIGITS_SAID: Final = {ord("〇"): "0"} | {ord(char): str(digit) for char, digit in NUMERALS.items()}
-_SAID: Final = re.compile(r"[〇{0}](?:[ -]?[〇{0}]){{5,30}}".format("".join(NUMERALS)))
+_SAID: Final = re.compile(r"[〇{0}](?:[ ,、-]?[〇{0}]){{5,30}}".format("".join(NUMERALS)))
 """A number digit by digit, as one who takes down what is said may write it: 三四零二幺三六."""
 _PART: Final = re.compile(r"[0-9A-Za-z]+")
 _FEWEST_DIGITS: Final = 6  # fewer are a date, a room, a price
