@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from services.router.domain.ticket import Ticket
 
 _NUMBERS: Final = frozenset({Channel.PHONE, Channel.SMS})
-_NO_WORD_TOLD: Final = frozenset({TypeRule.DEFAULT, TypeRule.LIKENESS})
 _TALKS: Final = frozenset({Channel.WEB, Channel.APP, Channel.WECHAT, Channel.SMS})
 """Channels on which what somebody writes next belongs to what they wrote before."""
 DONE: Final = frozenset({TicketState.CLOSED, TicketState.MERGED})
@@ -182,9 +181,9 @@ def _asks(said: Facts, about: Classification, keywords: Keywords) -> Relation | 
         if not any(char.isalnum() for char in reading.rest):
             tells = said.account_id or said.position or said.address
             return Relation.ADDITION if tells or said.texts else Relation.REMARK
-        if reading.urges and about.business_type not in keywords.unurgent:
+        if reading.urges and (about.is_inferred or about.business_type not in keywords.unurgent):
             return Relation.URGE
-        if about.type_rule in _NO_WORD_TOLD:
+        if about.is_inferred or about.type_rule is TypeRule.DEFAULT:
             return Relation.REMARK
     return None
 

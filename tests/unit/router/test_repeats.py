@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from services.contracts.values import Attachment, Basis, Channel, Crs, Place, Po
 from services.router.domain.batch import Book, UnforeseenError, read
 from services.router.domain.danger import apart, says_where
 from services.router.domain.deciding import FOLLOW_UP, is_ready
+from services.router.domain.likeness import Likeness
 from services.router.domain.log import Did, Event
 from services.router.domain.repeats import account_of, found_by, number_of
 from services.router.domain.telling import outage_reported
@@ -23,6 +25,7 @@ from tests.unit.router.making import AT_HOME, BOUNDS, NOON, SHIPPED, claimed, co
 if TYPE_CHECKING:
     from services.contracts.messages import ContactReceived
     from services.router.domain.places import Clues
+    from services.router.domain.ticket import Rules
 
 WECHAT = {"channel": Channel.WECHAT, "reply_to": Recipient(channel=Channel.WECHAT, address="o-1", account="gh_1")}
 HOME = Position(lat=30.01, lon=110.01, crs=Crs.GCJ02)
@@ -40,13 +43,14 @@ def located(said: Clues) -> Located:
 class World:
     """Decides contacts as a batch each, or all as one."""
 
-    def __init__(self) -> None:
-        self.book = Book(SHIPPED, BOUNDS, NOON + timedelta(days=2))
+    def __init__(self, rules: Rules = SHIPPED) -> None:
+        self.rules = rules
+        self.book = Book(rules, BOUNDS, NOON + timedelta(days=2))
         self.reports = 0
 
     def take(self, *contacts: ContactReceived) -> Ticket:
         for each in contacts:
-            said = read(each, SHIPPED, BOUNDS)
+            said = read(each, self.rules, BOUNDS)
             for handle in said.handles:
                 self.book.open.setdefault(handle, ())
             self.book.now = each.received_at
@@ -65,8 +69,8 @@ class World:
         return [each for each in self.book.tickets.values() if each.merged_into is None]
 
 
-def after(*contacts: ContactReceived) -> World:
-    world = World()
+def after(*contacts: ContactReceived, rules: Rules = SHIPPED) -> World:
+    world = World(rules)
     world.take(*contacts)
     return world
 
@@ -291,6 +295,14 @@ def test_who_tells_of_it_again_urges_only_by_asking_to_hurry(text: str, urges: i
     world = after(contact("a", text="电压低", **WECHAT), contact("b", minutes=40, text=text, **WECHAT))
     [ticket] = world.live
     assert (ticket.repeats, ticket.urges) == (1, urges)
+
+
+def test_who_asks_to_hurry_urges_though_no_word_says_more_and_it_sounds_like_a_complaint() -> None:
+    rules = replace(SHIPPED, keywords=replace(SHIPPED.keywords, likeness={"complaint": Likeness({"催": 100})}))
+    assert rules.keywords.sounds_like("催一下") == ("complaint", ("催",))
+    world = after(contact("a", text="停电了", **WECHAT), contact("b", minutes=40, text="催一下", **WECHAT), rules=rules)
+    [ticket] = world.live
+    assert (ticket.repeats, ticket.urges) == (1, 1)
 
 
 def test_a_matter_is_remembered_however_long_they_talk_about_others() -> None:
