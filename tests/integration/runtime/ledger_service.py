@@ -31,6 +31,7 @@ from services.runtime import (
     log_client,
     migration,
     outbox,
+    pool,
     positions,
     postgres,
     producer,
@@ -45,6 +46,7 @@ from services.runtime.settings import ServiceSettings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
+    from types import ModuleType
 
     from services.runtime.handling import Received, Transaction
     from services.runtime.parts import Runtime
@@ -232,15 +234,16 @@ def take_out(protection: str) -> None:
 
         setattr(AIOKafkaConsumer, name, answers_no_more)
     elif protection == "kafka's patience":
-        log_client._ANSWER_SECONDS = producer._REACH_SECONDS = service._MEASURE_SECONDS = 0.5
+        put(log_client, _ANSWER_SECONDS=0.5)
+        put(producer, _REACH_SECONDS=0.5)
+        put(service, _MEASURE_SECONDS=0.5)
     elif protection == "patience with the database":
-        postgres._STATEMENT_SECONDS = 2.0
+        put(pool, _STATEMENT_SECONDS=2.0)
     elif protection == "patience with its silence":
-        postgres.CONNECT_SECONDS = postgres._QUEUE_SECONDS = 2.0
-        postgres._CANCEL_SECONDS = 1.0
+        put(pool, CONNECT_SECONDS=2.0, _QUEUE_SECONDS=2.0, _CANCEL_SECONDS=1.0)
     elif protection == "patience with frozen processes":
-        postgres.FROZEN_SECONDS = silent_sessions.FROZEN_SECONDS = 3.0
-        silent_sessions._LOOK_SECONDS = 1.0
+        put(pool, FROZEN_SECONDS=3.0)
+        put(silent_sessions, FROZEN_SECONDS=3.0, _LOOK_SECONDS=1.0)
     elif protection == "ending of silent sessions":
 
         async def never(_dsn: str) -> None:
@@ -251,6 +254,13 @@ def take_out(protection: str) -> None:
         migration.session_settings = lambda schema: {"search_path": schema}  # type: ignore[assignment]
     elif protection:
         raise ValueError(protection)
+
+
+def put(module: ModuleType, **constants: float) -> None:
+    """Change constants of a module, which must have them: a name that moved would change nothing."""
+    for name, value in constants.items():
+        getattr(module, name)
+        setattr(module, name, value)
 
 
 POOL: list[Any] = []
