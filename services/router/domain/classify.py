@@ -20,7 +20,7 @@ from services.router.domain.likeness import Likeness, likest
 from services.router.domain.words import Lexicon, Misheard, Script, WordList, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 OUTAGE: Final = "outage"
 """The kind of fault that is reported for merging."""
@@ -192,16 +192,9 @@ class Keywords:
 
     def sounds_like(self, text: str) -> tuple[str, tuple[str, ...]] | None:
         """Return the business type or kind of fault that a text sounds like, and why; None if it sounds like none."""
-        heard = likest(self.likeness, self._unexplained(by_message(text)))
+        plain = by_message(text)
+        heard = likest(self.likeness, _unexplained(plain, (*self.rules, *self.faults), self.lexicon.candidates(plain)))
         return None if heard is None or heard[0] == NO_BUSINESS else heard
-
-    def _unexplained(self, text: str) -> str:
-        """Return a normalised text without what the lists know to mean nothing (现在来电了 of power, 路灯不亮)."""
-        likely = self.lexicon.candidates(text)
-        for _, words in (*self.rules, *self.faults):
-            if words in likely:
-                text = words.without_ignored(text)
-        return text
 
 
 @lru_cache(maxsize=4096)
@@ -255,10 +248,15 @@ def _suspected(keywords: Keywords, text: str, likely: Collection[WordList]) -> t
     """Return what sounds like danger, what is denied and what the lists know to be harmless apart."""
     if keywords.denials.words in likely:
         text = keywords.denials.heard_out(text)
-    for _, words in keywords.hazards:
+    return keywords.suspicion.heard_in(_unexplained(text, keywords.hazards, likely))
+
+
+def _unexplained(text: str, lists: Iterable[tuple[str, WordList]], likely: Collection[WordList]) -> str:
+    """Return a normalised text without what lists know to mean nothing (嗓子冒烟, 现在来电了, 路灯不亮)."""
+    for _, words in lists:
         if words in likely:
             text = words.without_ignored(text)
-    return keywords.suspicion.heard_in(text)
+    return text
 
 
 def by_message(text: str) -> str:
