@@ -54,7 +54,8 @@ RETURNING n.notice_id, n.attempts AS attempt, n.channel, r.address, r.account, n
 """
 # Rows are locked in the order of their ids, as ``store`` does when it supersedes. A delivery counts even where its
 # claim had ended: it is a fact. Any other outcome counts only while the claim holds. The receiver may have said by then
-# whether it arrived.
+# whether it arrived. An attempt that began when the estimate had passed did not name it: the time that stays is the one
+# that the customer reads, or may have read where an attempt before that is in doubt.
 _SETTLE: Final = """
 WITH settled AS (
     SELECT n.notice_id, v.outcome, coalesce(n.early -> v.delivery_id ->> 'reason', v.reason) AS reason, v.delay,
@@ -78,6 +79,7 @@ SET state = CASE
     END,
     attempts = CASE s.outcome WHEN 'held' THEN n.attempts - 1 ELSE n.attempts END,
     held_until = s.held_until,
+    etr = CASE WHEN s.outcome IN ('delivered', 'unknown') AND n.doubted_at >= n.etr THEN NULL ELSE n.etr END,
     reason = s.reason,
     arrived_at = CASE WHEN s.reason IS NULL THEN s.said_at::timestamptz END,
     delivery_id = s.delivery_id,

@@ -101,7 +101,7 @@ CREATE TABLE IF NOT EXISTS notice (
     stage           text        NOT NULL,
     revision        int         NOT NULL,
     template        text        NOT NULL,
-    etr             timestamptz,
+    etr             timestamptz, -- once sent: the time that was in it; NULL where that had passed and was left out
     restored_at     timestamptz,
     caused_at       timestamptz NOT NULL, -- when the change happened that is told
     rules           text        NOT NULL, -- digest of the templates file in force

@@ -92,13 +92,11 @@ LEFT JOIN report r USING (report_id)
 LEFT JOIN recipient p USING (recipient_id)
 """
 # What never left us was told to nobody, unless an attempt may have been taken all the same. Nor was an estimate told
-# that passed while it waited, also where that is not written down yet, unless an attempt before that may have been
-# taken: without it, what is left of the word was (``without_etr``), or nothing. Nor was what a customer asked not to be
-# told.
+# that passed before the first attempt which may have been taken: what is left of the word was (``without_etr``), or
+# nothing; once that is known, the row says so. Nor was what a customer asked not to be told.
 _TOLD: Final = """
 SELECT n.recipient_id, n.incident_id, n.report_id, n.stage, n.revision,
-       CASE WHEN n.sent_at >= n.etr AND coalesce(n.doubted_at >= n.etr, true)
-                 OR n.sent_at IS NULL AND n.doubted_at >= n.etr THEN NULL ELSE n.etr END AS etr,
+       CASE WHEN n.doubted_at >= n.etr THEN NULL ELSE n.etr END AS etr,
        CASE WHEN n.state NOT IN ('pending', 'superseded') THEN 'out'
             WHEN n.doubted_at IS NOT NULL THEN 'doubted'
             WHEN n.state = 'pending' AND n.held_until IS NULL THEN 'leaving'

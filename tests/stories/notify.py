@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import deploy
 from services.contracts.ids import derive, recipient_id, ticket_ref
-from services.contracts.messages import OutageReported, RecipientHeard
+from services.contracts.messages import IncidentChanged, OutageReported, RecipientHeard, ReportSettled
 from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED
 from services.contracts.values import Channel, CustomerClass, ProgressStage, Recipient
 from services.notify import erasing, estimates
@@ -52,8 +52,12 @@ if TYPE_CHECKING:
 
 _TEMPLATES: Final = Path(deploy.__file__).parent / "templates.yaml"
 _NUMBERS: Final = 8
+_ALL_IS_TRIED_AGAIN: Final = 0.5
+"""Hours after which nothing waits for another attempt, if the receiver takes what it is sent."""
 _AWAKE: Final = timedelta(minutes=120)
 _NIGHTS: Final = (None, ("22:00", "07:00"), ("20:30", "22:15"), ("20:10", "07:00"), ("23:00", "21:00"))
+_AT_ONCE: Final = 2 / 3600
+"""Hours: a time that passes before it is written down that its word was taken."""
 _WEIGHTS: Final = {
     "some_of_it_comes": 9.0,
     "a_crew_gives_a_time": 5.0,
@@ -80,11 +84,12 @@ def story(seed: int) -> Story:
             act = "the_settings_change" if step is None else dice.choices(list(acts), list(acts.values()))[0]
             drawn = {
                 "number": dice.randrange(1_000),
-                "hours": dice.choice([0.1, 0.5, 1, 1.2, 3, 6]),
+                "hours": dice.choice([_AT_ONCE, 0.1, 0.5, 1, 1.2, 3, 6]),
                 "night": dice.choice(_NIGHTS),
                 "passed": dice.choice([15, 15, 0, 240, None]),
                 "usual": dice.choice([20, 20, 0]),
                 "fails": dice.choice([0, 3, 6]),
+                "takes": dice.choice([0, 0, 3]),
             }
             steps.append(step_of(Customers, 0, act, drawn))
     return steps
@@ -126,6 +131,8 @@ class Customers:
         self.ever_gone: set[str] = set()
         self.erased: set[UUID] = set()
         """Reports of which nobody knows any more who made them."""
+        self.usuals: list[tuple[float, int]] = [(-1.0, 20)]
+        """When texts came by which a time must have moved by so much to be told again."""
 
     # --- what goes on ---
 
@@ -172,6 +179,22 @@ class Customers:
         self.desk.minute = self.town.minute
         self.story.at(self.desk.minute)
         self._note()
+        if hours >= _ALL_IS_TRIED_AGAIN and not self.town.receiver.fails and self.town.is_day():
+            for _ in range(3):
+                await self.town.look()
+            self._everybody_has_the_last_word(minute(self.town.minute))
+
+    def _everybody_has_the_last_word(self, now: datetime | None = None) -> None:
+        """As far as notify knows by now; at the end it knows all."""
+        come = self.town.receiver.come
+        laws.everybody_has_the_last_word(
+            [one for one in come if isinstance(one, IncidentChanged)],
+            [one for one in come if isinstance(one, ReportSettled)],
+            {report: who for report, who in self._numbers().items() if report not in self.erased},
+            laws.letters_of(self.town.receiver.taken.values()),
+            self.ever_gone | self.town.receiver.refused,
+            now,
+        )
 
     async def _heard(self, what: Any, number: int) -> str:
         to = Recipient(channel=Channel.SMS, address=address(number % _NUMBERS))
@@ -218,10 +241,16 @@ class Customers:
             usual=timedelta(minutes=usual),
             passed=None if passed is None else timedelta(minutes=passed),
         )
+        self.usuals.append((self.town.minute, usual))
         self.town.reads(replace(self.usual, quiet=quiet, calm=calm))
 
-    async def the_receiver_fails(self, fails: int) -> None:
-        self.town.receiver.fails = fails
+    def _least(self, since: float, until: float) -> timedelta:
+        """Return by how much a time must at least have moved in a while; one of two processes has the texts before."""
+        before = [usual for at, usual in self.usuals if at <= since][-2:]
+        return timedelta(minutes=min([*before, *(usual for at, usual in self.usuals if since < at <= until)]))
+
+    async def the_receiver_fails(self, fails: int, takes: int) -> None:
+        self.town.receiver.fails, self.town.receiver.takes = fails, takes / 60
 
     async def customers_are_erased(self, number: int) -> None:
         """Whose outages are over for good, as everybody has heard by then; weeks later, or so soon."""
@@ -267,12 +296,17 @@ class Customers:
         await self.town.passes(30, step=15)
         rows = await self.town.pool.fetch("SELECT stage, state FROM notice WHERE state IN ('pending', 'sending')")
         assert not rows, f"what waits for ever: {[tuple(row) for row in rows]}"
-        letters = laws.letters_of(self.town.receiver.taken.values())
-        laws.each_letter_is_news(letters, self.town.receiver.answered, self._is_awake)
-        laws.nobody_gone_is_told(self.town.receiver.taken.values(), self.gone)
-        numbers = {report: who for report, who in self._numbers().items() if report not in self.erased}
-        exempt = self.ever_gone | self.town.receiver.refused
-        laws.everybody_has_the_last_word(self.story.changed, self.story.settled, numbers, letters, exempt)
+        receiver = self.town.receiver
+        letters = laws.letters_of(receiver.taken.values())
+        laws.each_letter_is_news(letters, receiver.answered, self._is_awake)
+        laws.nobody_gone_is_told(receiver.taken.values(), self.gone)
+        laws.everybody_reads_of_their_own(
+            receiver.taken.values(), self.story.changed, self.story.settled, self._numbers()
+        )
+        laws.what_is_told_is_so(receiver.taken.values(), receiver.come)
+        laws.nobody_hears_a_time_again_that_moved_little(letters, receiver.come, receiver.answered, self._least)
+        laws.nobody_hears_that_a_time_has_passed_who_was_told_none(letters, receiver.answered, receiver.begun)
+        self._everybody_has_the_last_word()
         async with self.town.pool.acquire() as connection:
             await estimates.how_they_held(connection, minute(-1_000), minute(100_000))
 

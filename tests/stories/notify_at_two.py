@@ -95,9 +95,13 @@ class TownOfTwo(Town):
             of_two[(zlib.crc32(topic.encode()) + partition + hour) % 2].append((topic, message))
         await _all_of(one(some) for one, some in zip((super().take, self.other.take), of_two, strict=True) if some)
 
+    def is_day(self) -> bool:
+        return super().is_day() and self.other.is_day()
+
     async def look(self) -> None:
         self.other.minute = self.minute
         await _all_of((super().look(), self.other.look()))
+        self.minute = max(self.minute, self.other.minute)
 
     async def dies_in_a_call(self) -> None:
         await super().dies_in_a_call()

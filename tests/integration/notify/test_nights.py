@@ -203,6 +203,34 @@ async def test_who_may_have_been_told_a_time_in_the_evening_hears_in_the_morning
     assert (stage, by_day, last == once) == (morning, True, morning == "etr_set"), "the same word is the same notice"
 
 
+@pytest.mark.parametrize(
+    ("begins", "said"), [(29.9, ["etr_set", "etr_passed"]), (30.1, ["joined_known"])], ids=["before it", "after it"]
+)
+@pytest.mark.parametrize("answers", [True, False], ids=["taken", "nobody knows"])
+async def test_a_time_counts_as_told_if_the_word_that_went_out_named_it(town, begins, said, answers, monkeypatch):
+    """It is written down that it was taken when that time has passed."""
+    town.wording = replace(town.wording, quiet=None)
+    monkeypatch.setattr(town.receiver, "repeatable", answers)
+    taken = []
+
+    async def takes(letter, _now):
+        taken.append(letter.template if letter.stage != "etr_passed" else letter.stage)
+        town.minute += 0.3
+        await town.set_clock()
+        if not answers and len(taken) == 1:
+            raise TimeoutError
+        return Delivered()
+
+    monkeypatch.setattr(town.receiver, "send", takes)
+    one = Snapshots().changed(1, 1, joined=[Snapshots.member(1, 1)], etr=minute(30), minute=begins - 1)
+    await town.take([(INCIDENT_CHANGED.name, one)])
+    town.minute = begins
+    await town.passes(60, step=5)
+    assert [one.replace("joined_known_etr", "etr_set") for one in taken] == said
+    etr = await town.pool.fetchval("SELECT etr FROM notice WHERE stage <> 'etr_passed'")
+    assert etr == (minute(30) if begins < 30 else None), "the row says what was in it"
+
+
 async def test_control_who_was_told_no_time_hears_nothing_of_it(town, monkeypatch):
     town.wording = replace(town.wording, quiet=None)
     taken = []

@@ -14,6 +14,10 @@ from tests.unit.notify.snapshots import NOW
 
 pytestmark = pytest.mark.integration
 
+_SEND = """
+UPDATE notice SET state = 'sent', sent_at = $1, etr = CASE WHEN etr > $1 THEN etr END WHERE state = 'pending'
+"""
+
 
 def at(minute):
     return NOW + timedelta(minutes=minute)
@@ -21,7 +25,7 @@ def at(minute):
 
 async def send(desk, minute):
     """Send all that waits, at a minute."""
-    await desk.pool.execute("UPDATE notice SET state = 'sent', sent_at = $1 WHERE state = 'pending'", at(minute))
+    await desk.pool.execute(_SEND, at(minute))
 
 
 async def told_a_time(desk, incident=1, customers=(1, 2, 3), etr=60):

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
 from services.notify import morning, timers
 from services.notify.delivery import Lane
+from services.notify.domain import comparison
+from services.notify.domain.comparison import Calm
+from services.notify.domain.notice import Quiet, Stage, Tell, Template
 from tests.integration.notify.town import Heard
 from tests.stories.customers.laws import each_letter_is_news
 from tests.stories.notify import over, story
 from tests.stories.telling import Step, broken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from tests.stories.telling import Live
+    from services.notify.pending import Claimed
+    from services.notify.senders import Letter
+    from tests.stories.telling import Live, Story
 
 pytestmark = pytest.mark.integration
 
@@ -54,6 +62,54 @@ def test_control_a_fault_is_found(
     live: Live, monkeypatch: pytest.MonkeyPatch, where: object, name: str, instead: object, what: str
 ) -> None:
     steps = A_NIGHT if "woken" in what or "waits" in what else [CALL, *COMES, TIME, *COMES]
+    assert broken(live, steps) is None
+    monkeypatch.setattr(where, name, instead)
+    how = broken(live, steps)
+    assert how is not None
+    assert how[-1].startswith(what)
+
+
+AT_ONCE = [CALL, *COMES, Step(0, "the_receiver_fails", {"fails": 0, "takes": 3})]
+
+
+def test_a_time_that_passes_while_it_is_told_counts_as_told(live: Live) -> None:
+    """Its word had gone out; what came of it was written down a moment after that time."""
+    passes = Step(0, "a_crew_gives_a_time", {"number": 0, "hours": 2 / 3600})
+    assert broken(live, [*AT_ONCE, passes, *COMES]) is None
+
+
+def wrong(name: str, instead: Any) -> Callable[..., Letter]:
+    honest = Lane._write
+
+    def write(lane: Lane, one: Claimed) -> Letter:
+        return replace(honest(lane, one), **{name: instead(one) if callable(instead) else instead})
+
+    return write
+
+
+AN_HOUR = Step(0, "it_grows_late", {"hours": 1})
+DAY = [CALL, *COMES, Step(0, "a_crew_gives_a_time", {"number": 0, "hours": 6}), *COMES]
+MOVES = [*DAY, Step(0, "a_crew_gives_a_time", {"number": 0, "hours": 6.1}), *COMES]
+TOO_LATE = [CALL, *COMES, Step(0, "a_crew_gives_a_time", {"number": 0, "hours": 0.1}), LATE, *COMES]
+
+
+@pytest.mark.parametrize(
+    ("steps", "where", "name", "instead", "what"),
+    [
+        (DAY, Lane, "_write", wrong("ticket_ref", "7K3M-9QPX-2HR"), "told of another's report"),
+        (DAY, Lane, "_write", wrong("incident_id", UUID(int=1)), "told of an outage that their report was never in"),
+        (DAY, Lane, "_write", wrong("language", "bo"), "told in another language"),
+        (DAY, Lane, "_write", wrong("etr", lambda one: one.etr and one.etr + timedelta(minutes=9)), "told a time that"),
+        (DAY, Lane, "_write", wrong("stage", "restored"), "told that power is back while it is out"),
+        (MOVES, Calm, "of", lambda *_: timedelta(0), "told the same time again"),
+        (TOO_LATE, comparison, "_has_passed", lambda *_: Tell(Stage.ETR_PASSED, 9, Template.ETR_PASSED), "an apology"),
+        ([*DAY, AN_HOUR], comparison, "_next_word", lambda *_: Quiet.ALREADY_TOLD, "the time that holds nobody told"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_control_what_customers_complain_of_is_found(
+    live: Live, monkeypatch: pytest.MonkeyPatch, steps: Story, where: object, name: str, instead: object, what: str
+) -> None:
     assert broken(live, steps) is None
     monkeypatch.setattr(where, name, instead)
     how = broken(live, steps)

@@ -38,15 +38,24 @@ ALTER TABLE notify.notice ALTER next_attempt_at SET DEFAULT story.now();
 """
 SEARCHED: Final = "story, notify, pg_catalog"
 _TABLES: Final = "TRUNCATE incident, recipient, link, report, ticket, subscription, notice, planned_outage"
+_BEGUN: Final = (
+    "SELECT address, etr FROM notice JOIN recipient USING (recipient_id) WHERE state = 'sending' AND etr > now()"
+)
 _PATIENCE: Final = Patience(calls=64, call_s=5.0, attempts=50, first_s=30.0, longest_s=600.0)
 
 
 class Heard(NamedTuple):
-    """A letter that the receiver took, and until when the quiet hours in force then went on."""
+    """A letter that the receiver took.
+
+    Attributes:
+        quiet_until: Until when the quiet hours in force then went on.
+        after: How many messages had come to notify by then.
+    """
 
     letter: Letter
     at: float
     quiet_until: datetime | None
+    after: int = 0
 
 
 @dataclass
@@ -59,11 +68,17 @@ class Receiver:
     town: Town
     fails: int = 0
     """Of ten attempts."""
+    takes: float = 0.0
+    """Minutes, from the beginning of an attempt until what came of it is written down."""
     attempts: int = 0
     taken: dict[Any, Heard] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     answered: set[Any] = field(default_factory=set)
     """Of which notify was told that they were taken."""
+    begun: list[tuple[str, datetime]] = field(default_factory=list)
+    """Whom notify began to tell a time when its process ended: as far as it knows they may have read it."""
+    come: list[Message] = field(default_factory=list)
+    """What notify was told, in that order."""
 
     async def send(self, letter: Letter, now: datetime) -> Answer:
         del now
@@ -75,7 +90,7 @@ class Receiver:
             self.refused.add(letter.address)
             return Refused("no such number")
         if letter.notice_id not in self.taken:
-            self.taken[letter.notice_id] = Heard(letter, self.town.minute, self.town.quiet_until())
+            self.taken[letter.notice_id] = Heard(letter, self.town.minute, self.town.quiet_until(), len(self.come))
         if throw < self.fails:
             return Retry("no answer", doubtful=True)
         self.answered.add(letter.notice_id)
@@ -109,11 +124,11 @@ class Town:
 
     async def empty(self) -> None:
         await self.pool.execute(_TABLES)
-        await self.set_clock()
+        await self.pool.execute("UPDATE story.clock SET at = $1", minute(self.minute))
 
     async def set_clock(self) -> None:
         """Let Postgres know the minute."""
-        await self.pool.execute("UPDATE story.clock SET at = $1", minute(self.minute))
+        await self.pool.execute("UPDATE story.clock SET at = greatest(at, $1)", minute(self.minute))
 
     async def take(self, batch: Sequence[tuple[str, Message]]) -> None:
         """Decide a batch of topics and messages, and commit it."""
@@ -123,6 +138,11 @@ class Town:
         assert decided.after_commit is not None or all(topic.startswith(("ticket", "plan")) for topic, _ in batch)
         if decided.after_commit is not None:
             decided.after_commit()
+        self.receiver.come += [message for _, message in batch]
+
+    def is_day(self) -> bool:
+        """Whether everybody may be told."""
+        return self.wording.quiet is None or self.wording.quiet.until(minute(self.minute)) is None
 
     async def passes(self, minutes: float, *, step: float = 45.0) -> None:
         """Let time pass; whoever watches the clock looks now and then."""
@@ -153,11 +173,15 @@ class Town:
                 _ = [call.exception() for call in calls]  # one is raised below; of the others nobody else would ask
             if not calls and not held:
                 return
+            if calls and self.receiver.takes:
+                self.minute += self.receiver.takes
+                await self.set_clock()
             await self.lane._settle()
 
     async def dies_in_a_call(self) -> None:
         """Letters are on their way, and nobody writes down what came of them."""
         await self.lane.step()
+        self.receiver.begun += [(row["address"], row["etr"]) for row in await self.pool.fetch(_BEGUN)]
         calls = set(self.lane._calls)
         for n, call in enumerate(calls):
             if n % 2:

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
 
+from services.contracts.messages import IncidentChanged
 from services.contracts.values import IncidentState
 from tests.unit.dedup.timeline import minute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from services.contracts.messages import IncidentChanged, ReportSettled
+    from services.contracts.messages import Message, ReportSettled
     from services.notify.senders import Letter
     from tests.integration.notify.town import Heard
 
     Letters = Mapping[str, list[Heard]]
     """By address, what customers were told unasked, in that order."""
+
+
+_NEAR: Final = timedelta(minutes=60)
+"""In a storm no time is told again that moved by less."""
 
 
 def letters_of(taken: Iterable[Heard]) -> Letters:
@@ -42,7 +49,7 @@ def each_letter_is_news(letters: Letters, answered: Collection[Any], is_awake: C
     for who, heard in letters.items():
         last: dict[UUID | None, Letter] = {}
         read: dict[str, Letter] = {}
-        for letter, at, quiet_until in heard:
+        for letter, at, quiet_until, _ in heard:
             assert letter.etr is None or letter.etr > minute(at), "a time that has passed"
             if quiet_until is not None:
                 assert is_awake(who, at), f"woken by {letter.stage}: {who} at {at}"
@@ -55,6 +62,117 @@ def each_letter_is_news(letters: Letters, answered: Collection[Any], is_awake: C
                     f"older after newer, {before.stage}, {letter.stage}: {who} {letter.incident_id}"
                 )
             last[letter.incident_id] = read[letter.ticket_ref] = letter
+
+
+def everybody_reads_of_their_own(
+    taken: Iterable[Heard],
+    changed: Sequence[IncidentChanged],
+    settled: Sequence[ReportSettled],
+    numbers: Mapping[UUID, str],
+) -> None:
+    """Of a report of theirs, in its language; of an outage that it is or was in; and no time that nobody gave."""
+    been: defaultdict[tuple[str | None, str], set[UUID]] = defaultdict(set)
+    languages: dict[str, str] = {}
+    times: defaultdict[UUID | None, set[datetime | None]] = defaultdict(set)
+    for change in changed:
+        times[change.incident_id].add(change.etr and change.etr.at)
+        for member in change.joined:
+            been[numbers.get(member.report_id), member.ticket_ref].add(change.incident_id)
+            languages[member.ticket_ref] = member.language
+    for one in settled:
+        _ = been[numbers.get(one.report_id), one.ticket_ref]
+        languages[one.ticket_ref] = one.language
+        times[None].add(one.expected_at)
+    times[None] |= set[Any]().union(*times.values())
+    for letter, at, *_ in taken:
+        who = letter.address
+        theirs = been.get((who, letter.ticket_ref))
+        assert theirs is not None, f"told of another's report: {who} at {at}"
+        assert letter.incident_id in {None, *theirs}, f"told of an outage that their report was never in: {who} at {at}"
+        assert letter.language == languages[letter.ticket_ref], f"told in another language: {who} at {at}"
+        given = letter.etr is None or letter.etr in times[letter.incident_id]
+        assert given, f"told a time that nobody gave: {who} at {at}"
+
+
+def what_is_told_is_so(taken: Iterable[Heard], come: Sequence[Message]) -> None:
+    """As far as notify knew when it was sent: power is back of whom that is said, and of nobody who hears otherwise.
+
+    Whose report has left the outage hears of the next one, once that is known.
+    """
+    stands: dict[UUID, IncidentChanged] = {}
+    inside: defaultdict[tuple[UUID | None, UUID | None], int] = defaultdict(int)
+    reports: dict[str, UUID] = {}
+    known = 0
+    for letter, at, _, after in taken:
+        for change in come[known:after]:
+            if isinstance(change, IncidentChanged):
+                stands[change.incident_id] = change
+                reports |= {member.ticket_ref: member.report_id for member in change.joined}
+                inside |= {(change.incident_id, member.report_id): 1 for member in change.joined}
+                inside |= {(change.incident_id, report): 0 for report in change.left}
+        known = after
+        if letter.incident_id is None or not inside[letter.incident_id, reports.get(letter.ticket_ref)]:
+            continue
+        over = stands[letter.incident_id].state is IncidentState.RESTORED
+        said = f"{letter.stage}: {letter.address} {letter.incident_id} at {at}"
+        assert over or letter.stage != "restored", f"told that power is back while it is out: {said}"
+        assert not over or letter.stage == "restored", f"told that it is out while power is back: {said}"
+        assert stands[letter.incident_id].state is not IncidentState.CANCELLED, f"told of what was closed: {said}"
+
+
+def nobody_hears_a_time_again_that_moved_little(
+    letters: Letters,
+    come: Sequence[Message],
+    answered: Collection[Any],
+    least: Callable[[float, float], timedelta],
+) -> None:
+    """Unless another was given meanwhile that was to be told, or power was back for a while.
+
+    Args:
+        letters: What was told.
+        come: What notify was told of.
+        answered: Of which letters it was told that they were taken.
+        least: By how much a time must have moved to be told, the least that was in force in a while.
+    """
+    for who, heard in letters.items():
+        for (before, at, _, since), (after, then, _, until) in pairwise(heard):
+            same = (before.incident_id, before.ticket_ref) == (after.incident_id, after.ticket_ref)
+            known = before.incident_id is not None and before.notice_id in answered
+            if not same or not known or before.etr is None or after.etr is None:
+                continue
+            most = least(at, then)
+            said = [
+                one
+                for one in come[since:until]
+                if isinstance(one, IncidentChanged) and one.incident_id == before.incident_id
+            ]
+            if any(one.state is IncidentState.RESTORED for one in said):
+                continue
+            given = [one.etr.at for one in said if one.etr]
+            assert any(abs(one - before.etr) > most for one in given), f"told the same time again: {who} at {then}"
+
+
+def nobody_hears_that_a_time_has_passed_who_was_told_none(
+    letters: Letters, answered: Collection[Any], begun: Iterable[tuple[str, datetime]]
+) -> None:
+    """Since they last heard so of the outage or their report; ``begun``: whom a process that ended may have told."""
+    perhaps: defaultdict[str, list[datetime]] = defaultdict(list)
+    for who, etr in begun:
+        perhaps[who].append(etr)
+    for who, heard in letters.items():
+        letters_so_far: list[Letter] = []
+        for letter, at, *_ in heard:
+            letters_so_far.append(letter)
+            if letter.stage != "etr_passed":
+                continue
+            times = list(perhaps[who])
+            for before in letters_so_far[:-1]:
+                about = letter.incident_id == before.incident_id or letter.ticket_ref == before.ticket_ref
+                if about and before.stage == "etr_passed" and before.notice_id in answered:
+                    times = list(perhaps[who])
+                if before.etr is not None and before.incident_id is not None:
+                    times.append(before.etr)
+            assert any(one <= minute(at) for one in times), f"an apology for a time that nobody told: {who} at {at}"
 
 
 def nobody_gone_is_told(taken: Iterable[Heard], gone: Mapping[str, int]) -> None:
@@ -73,10 +191,12 @@ class Homes:
         been: Those that it has been in.
         left: With which revision it left one.
         stands: How each incident stands.
+        since: When it joined that.
         refs: The reference of each report.
     """
 
     home: dict[UUID, UUID] = field(default_factory=dict)
+    since: dict[UUID, datetime] = field(default_factory=dict)
     been: defaultdict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
     left: dict[tuple[UUID, UUID], int] = field(default_factory=dict)
     stands: dict[UUID, IncidentChanged] = field(default_factory=dict)
@@ -97,9 +217,15 @@ class Homes:
                 joined.pop((change.incident_id, report), None)
                 known.left[change.incident_id, report] = change.revision
         for (incident, report), at in joined.items():
-            if report not in known.home or joined[known.home[report], report] < at:
-                known.home[report] = incident
+            if report not in known.home or known.since[report] < at:
+                known.home[report], known.since[report] = incident, at
         return known
+
+    def leaves(self, settled: ReportSettled) -> None:
+        """A report that was answered, or is a person's, is in none, though that it left may not have come yet."""
+        report = settled.report_id
+        if settled.outcome != "in_incident" and report in self.home and self.since[report] <= settled.settled_at:
+            del self.home[report]
 
     def told(self, report: UUID, numbers: Mapping[UUID, str], letters: Letters) -> list[Letter]:
         """Return what its customer was told of a report's incident, or of one that their reports there came from."""
@@ -120,10 +246,11 @@ class Homes:
 
 def everybody_has_the_last_word(
     changed: Iterable[IncidentChanged],
-    settled: Iterable[ReportSettled],
+    settled: Sequence[ReportSettled],
     numbers: Mapping[UUID, str],
     letters: Letters,
     exempt: Collection[str],
+    now: datetime | None = None,
 ) -> None:
     """The last word that everybody has is true.
 
@@ -133,21 +260,30 @@ def everybody_has_the_last_word(
         numbers: The address that each report left, where it is still known whose it is.
         letters: What was told.
         exempt: Who is owed nothing.
+        now: None where all times have passed so long ago that everybody has heard so.
     """
-    known = Homes.after(changed)
-    for report, incident in known.home.items():
-        stand = known.stands[incident]
+    homes = Homes.after(changed)
+    for one in settled:
+        homes.leaves(one)
+    for report, incident in homes.home.items():
+        stand = homes.stands[incident]
         if (who := numbers.get(report)) is None or who in exempt or stand.state is IncidentState.CANCELLED:
             continue
-        told = known.told(report, numbers, letters)
+        told = homes.told(report, numbers, letters)
         assert told, f"never told of what is {stand.state}: {who} {incident}"
         assert (told[-1].stage == "restored") == (stand.state is IncidentState.RESTORED), (
             f"the last word of what is {stand.state} was {told[-1].stage}: {who} {incident}"
         )
-        if stand.state is not IncidentState.RESTORED and stand.etr is not None:
+        if stand.state is IncidentState.RESTORED or stand.etr is None:
+            continue
+        if now is None:
             assert told[-1].etr is None, f"that their time has passed nobody told: {who} {incident}"
+        elif stand.etr.at > now:
+            known = told[-1].etr
+            near = known is not None and abs(known - stand.etr.at) <= _NEAR
+            assert near, f"the time that holds nobody told: {who} {incident}"
     for one in settled:
-        if one.report_id in numbers and one.report_id not in known.home and numbers[one.report_id] not in exempt:
+        if one.report_id in numbers and one.report_id not in homes.home and numbers[one.report_id] not in exempt:
             assert letters[numbers[one.report_id]], f"never told of what was settled: {one.outcome}"
 
 
