@@ -7,14 +7,17 @@ alone, so all are found before the first is decided. Never here: a rule of mergi
 from __future__ import annotations
 
 import gc
+from collections import defaultdict
 from collections.abc import Mapping  # noqa: TC003 - a named tuple evaluates it
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID  # noqa: TC003 - likewise
 
 from services.contracts.ids import derive
+from services.contracts.kept_back import Arrivals
 from services.contracts.messages import OutageReported
 from services.grid.accounts import said_account
 from services.grid.book import CustomerBook
@@ -25,7 +28,7 @@ from services.grid.phone import phone_key
 from services.grid.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from services.contracts import values
@@ -108,12 +111,27 @@ def prepare(
     found: dict[str, Prepared] = {}
     lately, callers = Lately(), _Callers()
     with without_garbage_collection():
-        for done, line in enumerate(reports):
+        for done, (line, kept_back) in enumerate(zip(reports, _kept_back(reports), strict=True)):
             if line.event_id not in found:
-                found[line.event_id] = _prepared(book, line, hear, lately, callers)
+                found[line.event_id] = _prepared(book, line, hear, lately, callers, kept_back=kept_back)
             if done % TELL_EVERY == 0:
                 tell("places", done, len(reports))
     return list(found.values())
+
+
+def _kept_back(reports: Sequence[ReportLine]) -> Iterator[bool]:
+    """Yield of each report whether its channel had been cut off, as intake tells it of a source.
+
+    Args:
+        reports: By arrival; what came at once on a channel is looked at together, as a batch is there.
+    """
+    channels: defaultdict[values.Channel, Arrivals] = defaultdict(Arrivals)
+    for _, at_once in groupby(reports, key=lambda line: (line.received_at, line.channel)):
+        lines = list(at_once)
+        arrivals = channels[lines[0].channel]
+        yield from arrivals.kept_back([(line.reported_at, line.received_at) for line in lines])
+        for line in lines:
+            arrivals.arrived(line.reported_at, line.received_at)
 
 
 @contextmanager
@@ -153,7 +171,13 @@ class _Callers:
 
 
 def _prepared(
-    book: CustomerBook, line: ReportLine, hear: Callable[[str], Heard] | None, lately: Lately, callers: _Callers
+    book: CustomerBook,
+    line: ReportLine,
+    hear: Callable[[str], Heard] | None,
+    lately: Lately,
+    callers: _Callers,
+    *,
+    kept_back: bool,
 ) -> Prepared:
     report_id = derive("replay", line.event_id)
     heard = hear(line.text) if hear is not None and line.text else Heard()
@@ -177,6 +201,7 @@ def _prepared(
         hazards=heard.hazards,
         single_premise=heard.single_premise,
         address=line.address,
+        kept_back=kept_back or None,
     )
     return Prepared(line.event_id, report_id, line.received_at, message)
 

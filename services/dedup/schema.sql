@@ -277,6 +277,8 @@ CREATE TABLE IF NOT EXISTS outage_elsewhere (
 
 -- Reports that meters made by themselves are among these: no ticket leads to them when a customer's data is erased.
 ALTER TABLE report ADD COLUMN IF NOT EXISTS erased_at timestamptz;
+-- Its source was cut off and posted it late: reported_at is right.
+ALTER TABLE report ADD COLUMN IF NOT EXISTS kept_back boolean NOT NULL DEFAULT false;
 CREATE INDEX IF NOT EXISTS report_of_meter ON report (account_id) WHERE channel = 'api' AND account_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS report_of_meter_at ON report (received_at, report_id)
     WHERE channel = 'api' AND account_id IS NOT NULL;

@@ -20,6 +20,11 @@ HEARD: Final = Counter(
     "What channels told of recipients, Kafka acknowledged",
     ("channel", "heard"),
 )
+KEPT_BACK: Final = Counter(
+    "gridline_intake_contacts_kept_back_total",
+    "Contacts of a source that was cut off, believed to have been made when they say, though they came late",
+    ("channel", "source"),
+)
 ACCEPT_SECONDS: Final = Histogram(
     "gridline_intake_accept_seconds", "From the request's headers to the answer 202", ("channel",), buckets=SECONDS
 )

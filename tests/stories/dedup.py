@@ -71,7 +71,9 @@ _GONE: Final = "B0TR00104"
 _PLANS: Final = 3
 _TO: Final = Switching("TIE", "A0SW00015"), Switching("A0SW00015", "TIE")
 _ACTIONS: Final = ["merge", "split", "move", "confirm", "relate", "accept_plan", "decline_plan", "place"]
-_FLAVOURS: Final = ["", "", "", "", "", "hazard", "only_mine", "life_support", "important", "suspended", "unconfirmed"]
+_FLAVOURS: Final = [
+    *("", "", "", "", "", "hazard", "only_mine", "life_support", "important", "suspended", "unconfirmed", "kept_back")
+]
 _WEIGHTS: Final = {
     "somebody_reports": 6.0,
     "power_is_back": 2.5,
@@ -187,6 +189,8 @@ class Hotline(Processes):
         said |= {"suspended": flavour == "suspended", "unconfirmed": flavour == "unconfirmed"}
         if flavour == "hazard":
             said["hazards"] = ("fire",)
+        if flavour == "kept_back":
+            said["kept_back"] = True
         if flavour in {"life_support", "important"}:
             said["customer_class"] = CustomerClass(flavour)
         message = a_report(area, place, self.n(), self.minute - made, **said)

@@ -64,7 +64,7 @@ def story(seed: int) -> Story:
             "account": dice.choice([None, None, "A1", "A2", "A3"]),
             "made": dice.choice([0, 0, 0, 3, 25, 40]),
             "age": dice.choice([0, 0, 5, 25, 90]),
-            "flavour": dice.choice(["", "", "", "", "hazard", "only_mine", "life_support"]),
+            "flavour": dice.choice(["", "", "", "", "hazard", "only_mine", "life_support", "kept_back"]),
             "stage": dice.choice([ProgressStage.ARRIVED, ProgressStage.RESTORED, *ProgressStage]),
             "reading": dice.choice(list(Reading)),
             "action": dice.choice(ACTIONS),

@@ -49,6 +49,11 @@ class ContactReceived(Message):
     attachments: tuple[Attachment, ...] = ()
     hazard: bool = Field(default=False, description="The customer chose the channel's danger option")
     final: bool = Field(default=True, description="False while more for the same ticket is expected (an ongoing call)")
+    kept_back: bool | None = Field(
+        default=None,
+        description="Its source was cut off and posts late what it kept: occurred_at is right, by what all that it"
+        " posts then has in common",
+    )
     unconfirmed: bool = Field(default=False, description="Inferred, not stated: a call abandoned after the fault menu")
     facts: dict[Word, str | int | float | bool] = Field(
         default_factory=dict, description="Facts of this channel only: menu path, queue wait, agent"

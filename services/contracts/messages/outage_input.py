@@ -46,6 +46,9 @@ class OutageReported(Message):
     address: AddressLine | None = None
     language: Language = "zh-Hans-CN"
     recipient: Recipient | None = None
+    kept_back: bool | None = Field(
+        default=None, description="reported_at is right though it came late: its source had been cut off"
+    )
 
     @property
     def message_id(self) -> UUID:

@@ -56,6 +56,9 @@ class Explanation(BaseModel):
     device_id: str | None
     reported_at: datetime
     received_at: datetime
+    kept_back: bool = Field(
+        description="Its source was cut off and posted it late: reported_at is believed, however long before"
+    )
     outcome: str = Field(description="in_incident, answered or needs_person")
     reason: str
     words: str
@@ -126,7 +129,8 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         words = sentence(row["reason"], {}, waits=row["outcome"] == "needs_person")
         if rows and row["outcome"] == "in_incident":
             words = rows[-1].words
-        made = made_at(row["reported_at"], row["received_at"], ground.rules.trusted_lag)
+        lag, kept_back = ground.rules.trusted_lag, row["kept_back"]
+        made = made_at(row["reported_at"], row["received_at"], lag, kept_back=kept_back)
         looked = considered(state, row["device_id"], made, row["incident_id"])
         change = would_change(state, report_id, row["reason"], clock.now())
         return Explanation(**dict(row), words=words, ledger=rows, considered=looked, would_change=change)

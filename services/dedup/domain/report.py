@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from services.contracts.messages import OutageReported, TelemetryReceived
 
 
-def made_at(reported_at: datetime, received_at: datetime, trusted_lag: timedelta) -> datetime:
+def made_at(reported_at: datetime, received_at: datetime, trusted_lag: timedelta, *, kept_back: bool) -> datetime:
     """Return when a report is believed to have been made.
 
     One that says it was made longer than ``trusted_lag`` before it arrived has a wrong clock more often than a long
-    way: taken at its word it could be answered as restored long ago, while its home is dark.
+    way: taken at its word it could be answered as restored long ago, while its home is dark. Not so what a source kept
+    while it was cut off.
     """
-    return reported_at if received_at - reported_at <= trusted_lag else received_at
+    return reported_at if kept_back or received_at - reported_at <= trusted_lag else received_at
 
 
 class Report(NamedTuple):
@@ -32,6 +33,7 @@ class Report(NamedTuple):
         device: What the report hangs on: a transformer as a rule, a ``cell:`` where no model covers the ground.
         reported_at: Event time, bounded by arrival.
         received_at: Arrival at intake.
+        kept_back: Its source was cut off, and posted it late.
         made_at: When it is believed to have been made: what decisions use.
         lat: Degrees north, WGS-84.
         lon: Degrees east, WGS-84.
@@ -57,6 +59,7 @@ class Report(NamedTuple):
     recipient: Recipient | None
     reported_at: datetime
     received_at: datetime
+    kept_back: bool
     made_at: datetime
 
     @classmethod
@@ -65,6 +68,7 @@ class Report(NamedTuple):
         reported_at = message.reported_at.astimezone(UTC)  # times of one zone compare several times as fast
         received_at = message.received_at.astimezone(UTC)
         place = message.place
+        kept_back = message.kept_back is True
         return cls(
             message.report_id,
             message.ticket_id,
@@ -86,7 +90,8 @@ class Report(NamedTuple):
             message.recipient,
             reported_at,
             received_at,
-            made_at(reported_at, received_at, trusted_lag),
+            kept_back,
+            made_at(reported_at, received_at, trusted_lag, kept_back=kept_back),
         )
 
     @classmethod
@@ -116,7 +121,8 @@ class Report(NamedTuple):
             recipient=None,
             reported_at=reported_at,
             received_at=received_at,
-            made_at=made_at(reported_at, received_at, trusted_lag),
+            kept_back=False,
+            made_at=made_at(reported_at, received_at, trusted_lag, kept_back=False),
         )
 
     @property

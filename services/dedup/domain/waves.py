@@ -42,8 +42,8 @@ _MINUTE: Final = 60.0
 def second_wave(state: AreaState, incident: Incident, report: Report) -> Piece | None:
     """Return the outage that the latest calls are of, this report's last, or None where they may be of the first."""
     at = report.made_at.timestamp()
-    if state.tree is None or incident.standing.reports < FEWEST:
-        return None
+    if state.tree is None or incident.standing.reports < FEWEST or report.kept_back:
+        return None  # of what comes late, later calls are known already: who calls next shows whether there is one
     # The first to arrive cannot have arrived before it began, whatever a clock said.
     first = next(iter(incident.reports.values())).received_at.timestamp()
     lead = state.likelihood.lead(incident.customers_served)

@@ -30,7 +30,8 @@ REPORT: Final = Table.of(
     "report_id uuid, area text, ticket_id uuid, ticket_ref text, contact_id uuid, channel text, device_id text,"
     " feeder text, account_id text, customer_class text, suspended boolean, hazards text[], single_premise boolean,"
     " unconfirmed boolean, lat float8, lon float8, address text, language text, recipient jsonb,"
-    " reported_at timestamptz, received_at timestamptz, outcome text, reason text, incident_id uuid, seq bigint",
+    " reported_at timestamptz, received_at timestamptz, kept_back boolean, outcome text, reason text,"
+    " incident_id uuid, seq bigint",
 )
 MEMBERSHIP: Final = Table.of(
     "membership",

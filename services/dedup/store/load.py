@@ -228,5 +228,6 @@ def _report(row: asyncpg.Record, trusted_lag: timedelta) -> Report:
         recipient=None if row["recipient"] is None else Recipient.model_validate_json(row["recipient"]),
         reported_at=row["reported_at"],
         received_at=row["received_at"],
-        made_at=made_at(row["reported_at"], row["received_at"], trusted_lag),
+        kept_back=row["kept_back"],
+        made_at=made_at(row["reported_at"], row["received_at"], trusted_lag, kept_back=row["kept_back"]),
     )

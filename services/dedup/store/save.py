@@ -272,6 +272,7 @@ def _report(area: str, report: Report) -> Row:
         None if report.recipient is None else report.recipient.model_dump_json(exclude_none=True),
         report.reported_at,
         report.received_at,
+        report.kept_back,
     )
 
 

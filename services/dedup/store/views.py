@@ -75,7 +75,8 @@ SELECT device_id, incident_id FROM incident
 WHERE area = $1 AND kind = 'outage' AND state IN ('predicted', 'confirmed')
 """
 _REPORT: Final = """
-SELECT report_id, ticket_ref, area, device_id, reported_at, received_at, outcome, reason, incident_id, erased_at
+SELECT report_id, ticket_ref, area, device_id, reported_at, received_at, kept_back, outcome, reason, incident_id,
+    erased_at
 FROM report WHERE report_id = $1
 """
 _WAITING: Final = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -13,6 +14,7 @@ from services.intake.accepting import Acceptance, accept_seconds
 from services.intake.body import read_body, require_kind
 from services.intake.channels.contact import Accepted, NotAContact
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields
+from services.intake.cut_off import CutOff
 from services.intake.limits import Limits, Rate
 from services.intake.metrics import NO_CONTACT, REFUSED
 from services.intake.peer import peer_of
@@ -73,6 +75,7 @@ class Front:
         self.talk = talk
         self.announcer = announcer
         self.recent = RecentKeys(settings.recent_keys)
+        self.cut_off = CutOff()
         self.unfinished = Unfinished()
         self.photos = (
             PhotoStore(settings.photos_folder, min_free_bytes=settings.photos_min_free_bytes)
@@ -198,13 +201,27 @@ class Visit:
         Raises:
             PayloadRefusedError: nothing was stored, or the outcome is unknown.
         """
+        if not anonymous:  # strangers each have a clock of their own, and nobody keeps what they send
+            (contact,) = self._front.cut_off.marked([contact])
+        await self._keep_marked(contact, anonymous=anonymous, once_admitted=once_admitted)
+
+    async def _keep_marked(
+        self,
+        contact: ContactReceived,
+        *,
+        anonymous: bool = False,
+        once_admitted: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Do as ``keep`` does with what was looked at for whether its source had been cut off."""
         self._front.limits.admit(contact, self.peer, anonymous=anonymous, now=self._started)
         if once_admitted is not None:
             await once_admitted()
         if anonymous and contact.reply_to is not None:
             await self._keep_anonymous(contact)
-        else:
-            await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
+            return
+        await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
+        if not anonymous:
+            self._front.cut_off.arrived(contact)
 
     async def _keep_anonymous(self, contact: ContactReceived) -> None:
         """Keep what anybody may have sent in anybody's name: who is named too often is not told of it."""
@@ -238,16 +255,19 @@ class Visit:
         await self._front.acceptance.hear(heard, self.headers.get("traceparent"))
 
     async def take_all(
-        self, outcomes: Sequence[Accepted | NotAContact | PayloadRefusedError]
+        self, together: Sequence[Accepted | NotAContact | PayloadRefusedError]
     ) -> list[PayloadRefusedError | None]:
         """Keep many that came together, in their order and some at once; return why each was not, as ``take`` does.
 
         One after another, hundreds would wait for as many acknowledgements of a slow disk; their sender would give up,
-        send all again and give up again.
+        send all again and give up again. That their source had been cut off is told by all of them at once.
 
         Raises:
             PayloadRefusedError: as ``take`` does; it is not known how many were stored.
         """
+        accepted = [one.contact for one in together if isinstance(one, Accepted)]
+        marked = iter(self._front.cut_off.marked(accepted))
+        outcomes = [replace(one, contact=next(marked)) if isinstance(one, Accepted) else one for one in together]
         refusals: list[PayloadRefusedError | None] = []
         for begin in range(0, len(outcomes), _AT_ONCE):
             refusals += await asyncio.gather(*map(self.take, outcomes[begin : begin + _AT_ONCE]))
@@ -263,7 +283,7 @@ class Visit:
             if isinstance(outcome, PayloadRefusedError):
                 raise outcome
             if isinstance(outcome, Accepted):
-                await self.keep(outcome.contact)
+                await self._keep_marked(outcome.contact)
             elif outcome.heard is not None:
                 await self.hear(outcome.heard)
             else:

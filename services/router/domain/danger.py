@@ -68,6 +68,7 @@ def apart(known: Facts, said: Facts) -> Facts:
         hazards=said.hazards,
         unconfirmed=said.unconfirmed,
         single_premise=said.single_premise,
+        kept_back=said.kept_back,
     )
 
 

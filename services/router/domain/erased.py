@@ -67,6 +67,7 @@ def erased(ticket: Ticket, at: datetime) -> Ticket:
             hazards=facts.hazards,
             single_premise=facts.single_premise,
             final=facts.final,
+            kept_back=facts.kept_back,
         ),
         place=_in_the_network(ticket.place),
         classification=replace(about, words=(), suspected=None),

@@ -86,6 +86,7 @@ class Facts:
         hazards: Every one named so far.
         single_premise: Chosen on the channel by any contact.
         final: No more is expected of this ticket.
+        kept_back: A source that was cut off posted of it what it had kept: its times are right, though they are old.
     """
 
     opened_at: datetime
@@ -106,6 +107,7 @@ class Facts:
     hazards: tuple[str, ...] = ()
     single_premise: bool = False
     final: bool = False
+    kept_back: bool = False
 
     @property
     def is_unconfirmed(self) -> bool:
@@ -148,7 +150,7 @@ def happened_at(contact: ContactReceived, bounds: Bounds) -> datetime:
     stand before everybody in the queue, with its clock run out, and its outage before any other.
     """
     late = contact.received_at - contact.occurred_at
-    if bounds.clock_off and abs(late - bounds.clock_off) <= _OFF_BY:
+    if bounds.clock_off and abs(late - bounds.clock_off) <= _OFF_BY and not contact.kept_back:
         return contact.received_at
     return bounded(contact.occurred_at, contact.received_at, bounds.event_lag)
 
@@ -195,6 +197,7 @@ def said_in(contact: ContactReceived, keywords: Keywords, bounds: Bounds) -> Fac
         hazards=hazards,
         single_premise=contact.facts.get("single_premise") is True,
         final=contact.final,
+        kept_back=contact.kept_back is True,
     )
 
 
@@ -219,6 +222,7 @@ def join(one: Facts, other: Facts) -> Facts:
         hazards=one.hazards if one.hazards == other.hazards else tuple(sorted({*one.hazards, *other.hazards})),
         single_premise=one.single_premise or other.single_premise,
         final=one.final or other.final,
+        kept_back=one.kept_back or other.kept_back,
     )
 
 

@@ -93,6 +93,7 @@ def outage_reported(ticket: Ticket, contact_id: UUID, received_at: datetime) -> 
         address=facts.address.value if facts.address else None,
         language=ticket.classification.language,
         recipient=facts.reply_to.value if facts.reply_to else None,
+        kept_back=facts.kept_back or None,
     )
 
 

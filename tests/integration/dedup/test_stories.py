@@ -46,6 +46,7 @@ from tests.unit.dedup import (
     test_scenarios,
     test_scenarios_crews,
     test_scenarios_held,
+    test_scenarios_kept_back,
     test_scenarios_restored,
     test_silence,
     test_telemetry,
@@ -63,6 +64,7 @@ pytestmark = pytest.mark.integration
 
 MODULES = (
     *(test_scenarios, test_scenarios_crews, test_scenarios_restored, test_scenarios_held),
+    test_scenarios_kept_back,
     *(test_commands, test_telemetry, test_silence, test_open_places, test_planning, test_known_plans),
     *(test_declined_plans, test_power_back_under_plans),
 )

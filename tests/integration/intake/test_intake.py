@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -129,6 +130,46 @@ async def test_another_body_under_the_same_id_has_another_fingerprint(
     one, other = [one for one in await intake.records(CONTACT_RECEIVED) if contact_of(one).channel is Channel.PHONE]
     assert contact_of(one).contact_id == contact_of(other).contact_id
     assert dict(one.headers)["ce_fingerprint"] != dict(other.headers)["ce_fingerprint"]
+
+
+async def test_what_a_source_kept_while_it_was_cut_off_is_marked_on_the_topic(
+    intake: Service, client: httpx.AsyncClient
+) -> None:
+    """One after another and in a batch; a source whose clock is wrong is as it was."""
+    now = datetime.now(UTC)
+
+    def ago(minutes: float) -> str:
+        return (now - timedelta(minutes=minutes)).isoformat()
+
+    lags = (115, 90, 70, 45, 20, 1)
+    for number, lag in enumerate(lags):
+        assert (await post(client, "app/reports", report(number, reported_at=ago(lag)))).status_code == 202
+        wrong = report(number, reported_at=ago(60 - number / 10))
+        assert (await post(client, "web/reports", wrong)).status_code == 202
+    assert (await post(client, "app/reports", report(2, reported_at=ago(70)))).status_code == 202, "sent again"
+    event = {"specversion": "1.0", "source": "https://chat.example", "type": "gridline.contact.submitted.v1"}
+    batch = [
+        {**event, "id": f"{lag}", "data": {"text": "停电了", "channel": "phone", "reported_at": ago(lag)}}
+        for lag in lags
+    ]
+    answer = await client.post(
+        "/v1/events",
+        content=json.dumps(batch).encode(),
+        headers={"X-API-Key": DEVELOPMENT_KEYS["api-dev"], "Content-Type": "application/cloudevents-batch+json"},
+    )
+    assert answer.status_code == 202
+
+    found: dict[str, dict[float, set[bool | None]]] = {}
+    for record in await intake.records(CONTACT_RECEIVED):
+        contact = contact_of(record)
+        lag = round((now - contact.occurred_at).total_seconds() / 60)
+        found.setdefault(contact.source, {}).setdefault(lag, set()).add(contact.kept_back)
+    assert found["app-dev"] == {115: {None}, 90: {None}, 70: {True}, 45: {True}, 20: {True}, 1: {None}}
+    assert found["api-dev"] == {115: {True}, 90: {True}, 70: {True}, 45: {True}, 20: {True}, 1: {None}}
+    assert found["web-dev"] == {60: {None}, 59: {None}} or found["web-dev"] == {60: {None}}
+    page = (await client.get("/metrics")).text
+    assert 'gridline_intake_contacts_kept_back_total{channel="app",source="app-dev"} 4.0' in page
+    assert 'gridline_intake_contacts_kept_back_total{channel="phone",source="api-dev"} 5.0' in page
 
 
 async def test_the_events_of_a_call_stay_together_and_in_order(intake: Service, client: httpx.AsyncClient) -> None:

@@ -45,6 +45,7 @@ def _report(number: int, device: str, minute: int, account: str | None) -> Repor
         recipient=None,
         reported_at=at,
         received_at=at,
+        kept_back=False,
         made_at=at,
     )
 

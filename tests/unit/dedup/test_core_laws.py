@@ -47,7 +47,9 @@ class Core(Laws):
         device=st.sampled_from(DEVICES),
         account=st.sampled_from([None, "A1", "A2", "A3", "A4"]),
         age=st.sampled_from([0, 0, 0, 3, 40, 300]),
-        flavour=st.sampled_from(["", "", "", "", "hazard", "only_mine", "life_support", "arrears", "abandoned"]),
+        flavour=st.sampled_from(
+            ["", "", "", "", "hazard", "only_mine", "life_support", "arrears", "abandoned", "kept_back"]
+        ),
     )
     def somebody_reports(self, device: str | None, account: str | None, age: float, flavour: str) -> UUID:
         said: dict[str, object] = {"account": account, "made": self.minute - age}
@@ -61,6 +63,8 @@ class Core(Laws):
             said["suspended"] = True
         elif flavour == "abandoned":
             said["unconfirmed"] = True
+        elif flavour == "kept_back":
+            said["kept_back"] = True
         report = self.story.report(device, f"report {len(self.sent)}", **said)
         self.sent.append(report)
         if flavour == "hazard" and report in self.story.state.members:

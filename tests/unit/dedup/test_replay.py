@@ -120,6 +120,25 @@ def test_reports_of_one_lateral_are_assigned_to_one_incident_and_every_order_is_
     assert (replayed.in_incidents, replayed.incidents) == (4, 3)
 
 
+def test_what_a_channel_that_was_cut_off_posts_late_is_of_the_outages_that_were(files: Files) -> None:
+    """The app was heard until noon; the telephone all the time. A few wrong clocks of its callers remain ones."""
+    for n in range(10):
+        files.report(f"before {n}", n - 10, "A0TR00086", customer=n)
+    lateral = ("A0TR00026", "A0TR00104", "A0TR00023", "A0TR00024", "A0TR00025")
+    for n, transformer in enumerate(lateral):
+        files.report(f"phone {n}", 10 + n, transformer, channel="phone")
+    files.power_back(60, "A0SW00012")
+    for n in range(20):
+        files.report(f"app {n}", 110 + n / 60, lateral[n % 5], made=2.5 * n + 8, customer=n % 2)
+        files.report(f"wrong {n}", 111 + n, "A0TR00086", channel="phone", made=111 + n - 20 * (n % 10 == 0), customer=n)
+    files.run()
+    found = files.assignments()
+    of_lateral = found["phone 0"][0]
+    assert [found[f"app {n}"][0] for n in range(3, 20)] == [of_lateral] * 17
+    assert len({order for n in range(20) for order in found[f"app {n}"][1]}) <= 3
+    assert "" not in {found[f"wrong {n}"][0] for n in range(20)}
+
+
 def test_reports_whose_street_is_misspelt_join_the_incident_of_their_neighbours(files: Files) -> None:
     said = [home.address for home in HOMES["A0TR00020"]]
     assert "黄河中路154号" in said[0]

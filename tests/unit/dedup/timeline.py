@@ -112,6 +112,7 @@ def a_report(area: str, device: str | None, name: str, at: float, **said: Any) -
         single_premise=said.get("only_mine", False),
         unconfirmed=said.get("unconfirmed", False),
         address=said.get("address"),
+        kept_back=said.get("kept_back"),
     )
 
 

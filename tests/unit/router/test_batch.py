@@ -86,6 +86,7 @@ def contacts(draw: st.DrawFn) -> list[ContactReceived]:
             "phone": draw(st.sampled_from((None, "13800000001"))),
             "final": draw(st.booleans()),
             "hazard": draw(st.sampled_from((False, False, False, True))),
+            "kept_back": draw(st.sampled_from((None, None, True))),
         }
         thread = draw(st.sampled_from((None, f"talk-{who}")))
         found.append(contact(f"e{number}", thread=thread, minutes=draw(st.integers(0, 90)), **told))

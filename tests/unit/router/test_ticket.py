@@ -218,6 +218,20 @@ def test_a_clock_of_another_zone_puts_nobody_eight_hours_ahead(late: timedelta, 
     assert respond.due_at == standing.rank_at + timedelta(minutes=5)
 
 
+def test_what_a_source_that_was_cut_off_had_kept_is_as_old_as_it_says_and_dedup_hears_so() -> None:
+    """Also if that is by chance the eight hours by which clocks are off. It may become ready by what comes later."""
+    cut_off = contact(
+        "1", thread="t", text="停电了", occurred_at=NOON - timedelta(hours=8), received_at=NOON, kept_back=True
+    )
+    ticket = after(cut_off)
+    assert ticket.facts.opened_at == ticket.facts.outage_at == NOON - timedelta(hours=8)
+    where = contact("2", thread="t", address="1 Road", occurred_at=NOON, received_at=NOON + timedelta(minutes=1))
+    for order in ([cut_off, where], [where, cut_off]):
+        told = outage_reported(after(*order), where.contact_id, where.received_at)
+        assert (told.reported_at, told.kept_back) == (NOON - timedelta(hours=8), True)
+    assert outage_reported(after(contact(text="停电了", address="1 Road")), where.contact_id, NOON).kept_back is None
+
+
 def test_a_placed_outage_makes_its_report_and_leaves_the_queue() -> None:
     said = contact(text="停电了，只有我家", address="1 Road", occurred_at=NOON - timedelta(minutes=3), received_at=NOON)
     ticket = after(said)
