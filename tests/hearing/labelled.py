@@ -9,9 +9,15 @@ from typing import Final
 
 FILES: Final = {
     author: Path(__file__).with_name(name)
-    for author, name in (("one", "said.txt"), ("two", "told.txt"), ("three", "called.txt"), ("four", "posted.txt"))
+    for author, name in (
+        ("one", "said.txt"),
+        ("two", "told.txt"),
+        ("three", "called.txt"),
+        ("four", "posted.txt"),
+        ("five", "phoned.txt"),
+    )
 }
-"""What each of four authors wrote, apart from one another: each before having seen the lists."""
+"""What each of five authors wrote, apart from one another: each before having seen the lists."""
 NO_BUSINESS: Final = "none"
 """Label of what is no business of a hotline's: thanks, wrong numbers, advertisements, "a person, please"."""
 DANGER, OUTAGE, NOTHING, EITHER, OPEN = "danger", "outage", "nothing", "either", "open"

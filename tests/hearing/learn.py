@@ -25,7 +25,6 @@ from tests.hearing.measure import measure, share
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from services.router.domain.classify import Keywords
     from tests.hearing.labelled import Said
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
@@ -122,20 +121,6 @@ def _step(at: Sequence[int], sums: list[float], is_so: Sequence[bool], weight: f
     return moved
 
 
-def found_of(keywords: Keywords, said: Iterable[Said]) -> dict[str, float]:
-    """Return the shares of dangers that are named, and named or suspected, and of others and outages suspected."""
-    read = [(one, keywords.read(one.text)) for one in said if one.what != OPEN]
-    dangers = [(bool(reading.hazards), reading.suspected is not None) for one, reading in read if one.what == DANGER]
-    others = [reading.suspected is not None for one, reading in read if one.what != DANGER]
-    outages = [reading.suspected is not None for one, reading in read if one.what == OUTAGE]
-    return {
-        "dangers named": sum(named for named, _ in dangers) / len(dangers),
-        "dangers named or suspected": sum(map(any, dangers)) / len(dangers),
-        "others suspected": sum(others) / len(others),
-        "outages suspected": sum(outages) / len(outages),
-    }
-
-
 def main() -> int:
     """Learn, and write or show."""
     parser = argparse.ArgumentParser(prog="python -m tests.hearing.learn", description=__doc__)
@@ -152,7 +137,14 @@ def main() -> int:
         (DEPLOY / FILE).write_text(written(meanings, ABOUT), encoding="utf-8")
         return 0
     keywords = read_keywords(arguments.classify.name, arguments.classify.read_text(encoding="utf-8"), meanings)
-    for name, part in found_of(keywords, stranger).items():
+    of_all = measure(keywords, stranger)
+    of_outages = measure(keywords, (one for one in stranger if one.what == OUTAGE))
+    for name, part in (
+        ("dangers named", of_all.danger.recall),
+        ("dangers named or suspected", of_all.noticed.recall),
+        ("others suspected", of_all.suspected),
+        ("outages suspected", of_outages.suspected),
+    ):
         print(f"{name}: {part:.1%}")  # noqa: T201
     for beside, lists in (("lists alone", replace(keywords, likeness={})), ("and likeness", keywords)):
         found = measure(lists, stranger)

@@ -72,6 +72,11 @@ class Figures:
     taken: Counter[tuple[str, str]] = field(default_factory=Counter)
     misread: list[tuple[str, str]] = field(default_factory=list)
 
+    @property
+    def suspected(self) -> float:
+        """Share of what is no danger that is suspected of one, though no word names it."""
+        return (self.noticed.false - self.danger.false) / (self.said - self.danger.right - self.danger.missed)
+
     def judge(self, one: Said, found: Classification) -> None:
         """Count one utterance."""
         if one.what == OPEN:
