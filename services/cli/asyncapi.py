@@ -161,8 +161,10 @@ def _message(message: type[Message]) -> Node:
 
 
 def _headers(message: type[Message], topic: Topic) -> Node:
+    theirs = OUTSIDE in topic.producers
+    equal = "Equal ids are the same fact" + (": the progress_id of the data" if theirs else "")
     identity = {
-        "ce_id": {**_UUID, "description": "Equal ids are the same fact"},
+        "ce_id": {**_UUID, "description": equal},
         "ce_type": {"type": "string", "const": message.ce_type},
     }
     trace = {"traceparent": {"type": "string", "description": "W3C trace context"}}
@@ -178,7 +180,7 @@ def _headers(message: type[Message], topic: Topic) -> Node:
         **trace,
     }
     # Of another company's record we need its id and type; what we write ourselves has all of them.
-    required = list(identity) if OUTSIDE in topic.producers else list(every)
+    required = list(identity) if theirs else list(every)
     text = "Sha256 of what was said, where two sendings of one fact may differ in bytes"
     optional = {"ce_fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": text}}
     return {"type": "object", "properties": every | optional, "required": required}

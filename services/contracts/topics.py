@@ -135,6 +135,10 @@ DISPATCH_PROGRESS: Final = Topic(
     producers=(OUTSIDE,),
     consumers=("dedup",),
     description="Crews' progress on orders, from field-repair systems.",
+    guarantee=(
+        "The id of an event is the progress_id of its data. A record with another id, or about an order that never "
+        "was, goes to the dead letters: nobody tells its sender, as the answer of POST /v1/orders/{id}/progress does."
+    ),
 )
 DISPATCH_ORDER: Final = Topic(
     name="dispatch.order.v1",
