@@ -6,9 +6,12 @@ whatever the environment says.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from services.dedup.api import make_router as dedup_doors
+from services.dedup.settings import DedupSettings
 from services.intake.api import routes as intake_doors
 from services.intake.security import load_sources
 from services.intake.settings import IntakeSettings
@@ -34,11 +37,34 @@ if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
     from services.runtime.postgres import Pool
+    from services.runtime.settings import ServiceSettings
 
 
 def documents() -> dict[str, dict[str, Any]]:
-    """Return the document of each service by its name."""
-    return {service: app.openapi() for service, app in applications().items()}
+    """Return the document of each service by its name, with what a generator of clients wants to know beside it."""
+    found = {service: app.openapi() for service, app in applications().items()}
+    for service, document in found.items():
+        for one in (one for operations in document["paths"].values() for one in operations.values()):
+            one.setdefault("security", [])  # a door for all: said, not left out
+        told = {tag for operations in document["paths"].values() for one in operations.values() for tag in one["tags"]}
+        document["info"] |= {"description": _ABOUT, "license": _LICENCE}
+        port = _SETTINGS[service].model_fields["http_port"].default
+        document["servers"] = [{"url": f"http://127.0.0.1:{port}", "description": "The stack of `make up`"}]
+        document["tags"] = [{"name": tag, "description": _TAGS[tag]} for tag in sorted(told)]
+    _pass_on(found["notify"], found["intake"], "Status", "/v1/form/status")
+    return found
+
+
+def _pass_on(there: dict[str, Any], here: dict[str, Any], name: str, path: str) -> None:
+    """Describe what one service passes on of another's answer as the other describes it."""
+    known, wanted = here["components"]["schemas"], [name]
+    while wanted:
+        one = wanted.pop()
+        if one not in known:
+            known[one] = there["components"]["schemas"][one]
+            wanted += re.findall(r'"#/components/schemas/(\w+)"', json.dumps(known[one]))
+    answer = here["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+    answer["schema"] = {"$ref": f"#/components/schemas/{name}"}
 
 
 def applications() -> dict[str, FastAPI]:
@@ -82,6 +108,41 @@ def _no_pool() -> Pool:
     return cast("Pool", None)
 
 
+_ABOUT: Final = """\
+Errors are RFC 9457 problems (`application/problem+json`), which name every wrong field. `503` and `429` carry
+`Retry-After`: send the same again with the same id, it is counted once. Ignore fields you do not know, and expect new
+words in enumerations. Times have an offset. How to generate a client, and to sign: docs/clients.md."""
+_LICENCE: Final = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+_SETTINGS: Final[dict[str, type[ServiceSettings]]] = {
+    "intake": IntakeSettings,
+    "router": RouterSettings,
+    "dedup": DedupSettings,
+    "notify": NotifySettings,
+}
+_TAGS: Final = {
+    "agents": "Agents' profiles, presence and offers",
+    "app": "Reports from the mobile app",
+    "customers": "What customers are told",
+    "dispatching": "Dispatchers' commands, each of which can be undone",
+    "events": "Contacts from any other system, as CloudEvents",
+    "figures": "What is measured over a time",
+    "form": "The public report form",
+    "incidents": "Outages as they stand",
+    "operations": "Health, metrics, and what only the hotline's own systems ask",
+    "orders": "What crews say of their orders",
+    "phone": "Events of calls, from IVRs and call centres",
+    "planned outages": "Work that is announced",
+    "queues": "Skill queues and what waits in them",
+    "reports": "Why a report is where it is, and which wait for a person",
+    "restorations": "Power that is back",
+    "routes": "What the route tree does, and why",
+    "sms": "Text messages from customers, and receipts of ours",
+    "telemetry": "Readings of meters and breakers",
+    "tickets": "Tickets and their logs",
+    "web": "Reports from the web site",
+    "wechat": "Messages of WeChat official accounts",
+    "work": "What agents and supervisors do with a ticket",
+}
 _DOORS: dict[str, Callable[[], APIRouter]] = {
     "intake": _intake,
     "router": _router,

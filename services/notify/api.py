@@ -148,7 +148,7 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
     router, pool = APIRouter(prefix="/v1"), for_looking(pool)
 
     @router.get("/status", tags=["customers"], summary="Status of a customer's report")
-    async def status(
+    async def get_status(
         ticket_ref: Annotated[str, Query(max_length=40, description="As given to the customer: 7K3M-9QPX-2HR")],
         language: Annotated[
             Language | None, Query(description="Language of the text; that of the report if absent")
@@ -172,14 +172,14 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
         description="For the hotline's own systems, such as the intake that answers an IVR. A body and not a query: a"
         " telephone number must not stand in a proxy's log.",
     )
-    async def status_at_places(asked: PlaceQuestions) -> PlaceStatuses:
+    async def get_status_at_places(asked: PlaceQuestions) -> PlaceStatuses:
         evidence = [PlaceEvidence(**one.model_dump()) for one in asked.questions]
         with translated():
             found = await places.find(pool, evidence, clock.now())
         return PlaceStatuses(answers=[_place_status(one) for one in found])
 
     @router.get("/notices", tags=["operations"], summary="Notices sent about an incident")
-    async def notices(incident_id: UUID) -> IncidentNotices:
+    async def count_notices(incident_id: UUID) -> IncidentNotices:
         with translated():
             counts = await inquiries.count_notices(pool, incident_id)
         if counts is None:
@@ -188,7 +188,7 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
         return IncidentNotices(incident_id=incident_id, notices=shown)
 
     @router.get("/estimates", tags=["figures"], summary="How the times held that customers were told")
-    async def held(
+    async def get_estimates(
         since: Annotated[Instant | None, Query(description="24 hours before the end, if absent")] = None,
         until: Annotated[Instant | None, Query(description="Now, if absent")] = None,
         area: Annotated[Name | None, Query()] = None,

@@ -10,21 +10,28 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 from starlette.routing import Match
 
 from services.runtime.errors import UnavailableError
-from services.runtime.problems import PROBLEM_JSON, Problem, ProblemDetails, answer_to
+from services.runtime.openapi import for_generators
+from services.runtime.problems import Problem, ProblemDetails, answer_to
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from fastapi import FastAPI
 
-_PROBLEM: Final = "#/components/schemas/ProblemDetails"
-_ERRORS: Final = frozenset({_PROBLEM, "#/components/schemas/HTTPValidationError"})
 HEAD: Final = "gridline.head"
 """In a request's scope: it came as HEAD and is answered as GET."""
+
+
+class Health(BaseModel):
+    """How a service is."""
+
+    status: str = Field(examples=["ready"])
 
 
 def make_app(name: str, *, ready: Callable[[], Awaitable[list[str]]]) -> FastAPI:
@@ -38,23 +45,24 @@ def make_app(name: str, *, ready: Callable[[], Awaitable[list[str]]]) -> FastAPI
         title=f"Gridline {name}",
         version="1",
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,  # what a generated client's method is called
         responses={"default": {"model": ProblemDetails, "description": "Problem details (RFC 9457)"}},
     )
 
     @app.get("/healthz", tags=["operations"], summary="Liveness")
-    async def healthz() -> dict[str, str]:
-        return {"status": "alive"}
+    async def healthz() -> Health:
+        return Health(status="alive")
 
     @app.get("/readyz", tags=["operations"], summary="Readiness: Kafka and Postgres answer, partitions are owned")
-    async def readyz() -> dict[str, str]:
+    async def readyz() -> Health:
         reasons = await ready()
         if reasons:
             raise Problem(503, "; ".join(reasons), title="Not ready", headers={"Retry-After": "2"})
-        return {"status": "ready"}
+        return Health(status="ready")
 
     page: asyncio.Task[bytes] | None = None
 
-    @app.get("/metrics", tags=["operations"], summary="Prometheus metrics")
+    @app.get("/metrics", tags=["operations"], summary="Prometheus metrics", response_class=PlainTextResponse)
     async def prometheus_metrics() -> Response:
         # Beside the loop, one at a time: with hundreds of queues it takes longer than a batch may, and anybody may ask.
         nonlocal page
@@ -65,7 +73,7 @@ def make_app(name: str, *, ready: Callable[[], Awaitable[list[str]]]) -> FastAPI
     documented = app.openapi
 
     def openapi() -> dict[str, Any]:
-        return _with_problems(documented())
+        return for_generators(documented())
 
     app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's manual says to extend it
     for kind in (Problem, RequestValidationError, HTTPException, UnavailableError, Exception):
@@ -82,20 +90,6 @@ def later() -> APIRouter:
         raise Problem(503, "the service is starting", headers={"Retry-After": "2"})
 
     return router
-
-
-def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """Say of every error what is sent: a problem, under its own media type. FastAPI says JSON, and of 422 its own."""
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            for response in operation["responses"].values():
-                content = response.get("content", {})
-                if content.get("application/json", {}).get("schema", {}).get("$ref") in _ERRORS:
-                    del content["application/json"]
-                    content[PROBLEM_JSON] = {"schema": {"$ref": _PROBLEM}}
-    for unused in ("HTTPValidationError", "ValidationError"):
-        document["components"]["schemas"].pop(unused, None)
-    return document
 
 
 async def on_error(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import CommandAction, Name
-from services.dedup.api.giving import CommandView, Hand, IfMatch, Said, Seen, command_id, hand_of, view
+from services.dedup.api.giving import Command, CommandView, Hand, IfMatch, Seen, command_id, hand_of, view
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import commands, network, views
@@ -34,45 +34,45 @@ if TYPE_CHECKING:
 _CLOSED: Final = frozenset({"restored", "cancelled"})
 
 
-class Merge(Said):
+class Merge(Command):
     """All reports go to another incident."""
 
     into: UUID
 
 
-class Split(Said):
+class Split(Command):
     """Some reports become an incident of their own."""
 
     reports: list[UUID] = Field(min_length=1, max_length=5000)
     device: Name | None = Field(default=None, description="Where it is; the lowest device above the reports if absent")
 
 
-class Move(Said):
+class Move(Command):
     """Some reports go to another incident."""
 
     reports: list[UUID] = Field(min_length=1, max_length=5000)
     to: UUID
 
 
-class Confirm(Said):
+class Confirm(Command):
     """It is there, and stays there."""
 
     device: Name | None = Field(default=None, description="Where it is, if elsewhere than predicted")
 
 
-class Relate(Said):
+class Relate(Command):
     """It has to do with another incident."""
 
     to: UUID
 
 
-class AboutPlan(Said):
+class AboutPlan(Command):
     """It is the work of a planned outage, or is not."""
 
     planned_id: UUID = Field(description="As the incident's `proposed_plan` says")
 
 
-class PlaceReport(Said):
+class PlaceReport(Command):
     """Where a report that waits belongs."""
 
     device: Name
@@ -127,7 +127,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     dispatcher = hand_of(pool, outbox, keys)
     may_read = Depends(let_in(keys, Scope.READ))
 
-    async def about(key: UUID, said: Said, *others: tuple[str, UUID], anywhere: bool = False) -> str:
+    async def about(key: UUID, said: Command, *others: tuple[str, UUID], anywhere: bool = False) -> str:
         """Return the area of an incident to act on; of a command given again, that of the first time.
 
         ``others`` are checked with it: open incidents by the field of the request, in that area or ``anywhere``.
@@ -142,27 +142,33 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         return area
 
     @router.post("/incidents/{incident_id}/merge", summary="Merge it into another incident")
-    async def merge(incident_id: UUID, said: Merge, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
+    async def merge_incident(
+        incident_id: UUID, said: Merge, by: Hand = dispatcher, if_match: IfMatch = None
+    ) -> CommandView:
         seen = Seen(incident_id, if_match)
         area = await about(incident_id, said, ("into", said.into))
         return await by.give(said, area, CommandAction.MERGE, seen, incident_id=incident_id, target_id=said.into)
 
     @router.post("/incidents/{incident_id}/split", summary="Split reports off it into a new incident")
-    async def split(incident_id: UUID, said: Split, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
+    async def split_incident(
+        incident_id: UUID, said: Split, by: Hand = dispatcher, if_match: IfMatch = None
+    ) -> CommandView:
         seen = Seen(incident_id, if_match)
         area = await about(incident_id, said)
         told = {"incident_id": incident_id, "reports": tuple(said.reports), "device": said.device}
         return await by.give(said, area, CommandAction.SPLIT, seen, **told)
 
     @router.post("/incidents/{incident_id}/move", summary="Move reports of it to another incident")
-    async def move(incident_id: UUID, said: Move, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
+    async def move_reports(
+        incident_id: UUID, said: Move, by: Hand = dispatcher, if_match: IfMatch = None
+    ) -> CommandView:
         seen = Seen(incident_id, if_match)
         area = await about(incident_id, said, ("to", said.to))
         told = {"incident_id": incident_id, "target_id": said.to, "reports": tuple(said.reports)}
         return await by.give(said, area, CommandAction.MOVE, seen, **told)
 
     @router.post("/incidents/{incident_id}/confirm", summary="Confirm its device, or set another")
-    async def confirm(
+    async def confirm_device(
         incident_id: UUID,
         said: Confirm,
         by: Hand = dispatcher,
@@ -173,7 +179,9 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         return await by.give(said, area, CommandAction.CONFIRM, seen, incident_id=incident_id, device=said.device)
 
     @router.post("/incidents/{incident_id}/relate", summary="Relate it to another, without merging")
-    async def relate(incident_id: UUID, said: Relate, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
+    async def relate_incidents(
+        incident_id: UUID, said: Relate, by: Hand = dispatcher, if_match: IfMatch = None
+    ) -> CommandView:
         seen = Seen(incident_id, if_match)
         area = await about(incident_id, said, ("to", said.to), anywhere=True)
         return await by.give(said, area, CommandAction.RELATE, seen, incident_id=incident_id, target_id=said.to)
@@ -198,7 +206,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         return await by.give(said, area, action, seen, incident_id=incident_id, planned_id=said.planned_id)
 
     @router.post("/reports/{report_id}/place", summary="Place a waiting report at a device")
-    async def place(report_id: UUID, said: PlaceReport, by: Hand = dispatcher) -> CommandView:
+    async def place_report(report_id: UUID, said: PlaceReport, by: Hand = dispatcher) -> CommandView:
         async with connected(pool) as connection:
             report = await views.report_of(connection, report_id)
             area = await network.area_of_device(connection, said.device)
@@ -213,7 +221,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         return await by.give(said, report["area"], CommandAction.PLACE, reports=(report_id,), device=said.device)
 
     @router.post("/commands/{undone}/undo", summary="Undo a command")
-    async def undo(undone: UUID, said: Said, by: Hand = dispatcher) -> CommandView:
+    async def undo_command(undone: UUID, said: Command, by: Hand = dispatcher) -> CommandView:
         async with connected(pool) as connection:
             known = await commands.command_of(connection, undone)
         if known is None:
@@ -221,7 +229,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         return await by.give(said, known["area"], CommandAction.UNDO, undoes=undone)
 
     @router.get("/commands/{key}", dependencies=[may_read], summary="A command and its result")
-    async def one(key: UUID) -> CommandView:
+    async def get_command(key: UUID) -> CommandView:
         async with connected(pool) as connection:
             row = await commands.command_of(connection, key)
         if row is None:
@@ -229,7 +237,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         return view(row)
 
     @router.get("/commands", dependencies=[may_read], summary="Commands, newest first")
-    async def several(
+    async def list_commands(
         about: Annotated[UUID | None, Query(description="Only about this incident, report or planned outage")] = None,
         after: After = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,

@@ -76,7 +76,7 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
     may_read = Depends(let_in(keys, Scope.READ))
 
     @router.get("/reliability", dependencies=[may_read], summary="SAIDI, SAIFI, CAIDI, MAIFI")
-    async def reliability_figures(
+    async def get_reliability(
         start: Annotated[Instant | None, Query(description="24 hours before the end, if absent")] = None,
         end: Annotated[Instant | None, Query(description="Now, if absent; days are counted in its offset")] = None,
         area: Annotated[Name | None, Query()] = None,

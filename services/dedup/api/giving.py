@@ -45,7 +45,7 @@ Trace = Annotated[str | None, Header()]
 Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to wait for what comes of it; then 202")]
 
 
-class Said(BaseModel):
+class Command(BaseModel):
     """What every command says."""
 
     model_config = ConfigDict(extra="forbid")
@@ -129,7 +129,7 @@ class Hand:
     wait: float
 
     async def give(
-        self, said: Said, area: str, action: CommandAction, seen: Seen | None = None, **told: Any
+        self, said: Command, area: str, action: CommandAction, seen: Seen | None = None, **told: Any
     ) -> CommandView:
         """Publish a command of this dispatcher about ``area`` once, and tell what came of it.
 
@@ -195,7 +195,7 @@ def hand_of(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) -> A
     return Depends(hand)
 
 
-def author(holder: Holder[Scope], said: Said) -> str:
+def author(holder: Holder[Scope], said: Command) -> str:
     """Return who acts: the key's holder, and the person where the key is of a desk."""
     return holder.name if said.by is None else f"{holder.name}/{said.by}"[:200]
 

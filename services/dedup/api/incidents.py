@@ -188,7 +188,7 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         tags=["incidents"],
         summary="One incident with its reports, order and crew",
     )
-    async def incident(
+    async def get_incident(
         incident_id: UUID,
         response: Response,
         follow: Annotated[bool, Query(description="Show the incident it was merged into, if it was")] = True,  # noqa: FBT002 - a query parameter

@@ -62,7 +62,7 @@ def order_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]) 
         status_code=202,
         summary="A crew's progress on its order",
     )
-    async def progress(
+    async def report_progress(
         order_id: UUID, said: ProgressPosted, traceparent: Annotated[str | None, Header()] = None
     ) -> ProgressAccepted:
         now = clock.now()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts.ids import derive
 from services.contracts.values import CommandAction, Name, Timestamp
-from services.dedup.api.giving import CommandView, Hand, IfMatch, Said, SeenPlan, command_id, hand_of
+from services.dedup.api.giving import Command, CommandView, Hand, IfMatch, SeenPlan, command_id, hand_of
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import commands, network
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Pool
 
 
-class Plan(Said):
+class Plan(Command):
     """Power will be off under a device for a time."""
 
     device: Name
@@ -82,7 +82,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         return row
 
     @router.get("", dependencies=[may_read], summary="Planned outages that are not over")
-    async def several(
+    async def list_planned_outages(
         area: Annotated[Name | None, Query()] = None,
         ending_after: Annotated[Timestamp | None, Query(description="Now, if absent")] = None,
         after: After = None,
@@ -95,18 +95,20 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         return PlannedPage(planned_outages=[PlannedView(**dict(row)) for row in page], next=following)
 
     @router.get("/{planned_id}", dependencies=[may_read], summary="One planned outage")
-    async def one(planned_id: UUID, response: Response) -> PlannedView:
+    async def get_planned_outage(planned_id: UUID, response: Response) -> PlannedView:
         row = await known(planned_id)
         response.headers["ETag"] = f'"{row["revision"]}"'
         return PlannedView(**dict(row))
 
     @router.post("", summary="Add a planned outage; its id is derived from the command's id")
-    async def make(said: Plan, by: Hand = dispatcher) -> CommandView:
+    async def add_planned_outage(said: Plan, by: Hand = dispatcher) -> CommandView:
         key, area = derive("planned", command_id(said.command_id)), await area_of(said.device)
         return await by.give(said, area, CommandAction.PLAN, planned_id=key, **_told(said))
 
     @router.put("/{planned_id}", summary="Change its device or time")
-    async def change(planned_id: UUID, said: Plan, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
+    async def change_planned_outage(
+        planned_id: UUID, said: Plan, by: Hand = dispatcher, if_match: IfMatch = None
+    ) -> CommandView:
         seen = SeenPlan(planned_id, if_match)
         row, area = await known(planned_id), await area_of(said.device)
         if row["area"] != area:
@@ -116,7 +118,9 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         return await by.give(said, area, CommandAction.PLAN, seen, planned_id=planned_id, **told)
 
     @router.post("/{planned_id}/cancel", summary="Cancel it; of work that ends early, change the end")
-    async def cancel(planned_id: UUID, said: Said, by: Hand = dispatcher, if_match: IfMatch = None) -> CommandView:
+    async def cancel_planned_outage(
+        planned_id: UUID, said: Command, by: Hand = dispatcher, if_match: IfMatch = None
+    ) -> CommandView:
         seen = SeenPlan(planned_id, if_match)
         row = await known(planned_id)
         return await by.give(said, row["area"], CommandAction.CANCEL_PLAN, seen, planned_id=planned_id)

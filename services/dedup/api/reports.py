@@ -96,7 +96,7 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
     may_read = Depends(let_in(keys, Scope.READ))
 
     @router.get("/reports/waiting", dependencies=[may_read], summary="Reports that wait for a person to place them")
-    async def waiting(
+    async def list_waiting_reports(
         area: Annotated[Name | None, Query(description="Only this substation or cell")] = None,
         after: After = None,
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
@@ -113,7 +113,7 @@ def report_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         dependencies=[may_read],
         summary="Why a report is where it is",
     )
-    async def explain(report_id: UUID) -> Explanation:
+    async def explain_report(report_id: UUID) -> Explanation:
         if ground is None:
             raise AssertionError("a description explains nothing")
         # Of one moment: several queries read the area, and it goes on meanwhile.

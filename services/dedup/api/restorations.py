@@ -43,7 +43,7 @@ def restoration_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Sco
     sender = Depends(let_in(keys, Scope.FIELD))
 
     @router.post("", status_code=202, summary="Restored power at devices or accounts")
-    async def restorations(said: RestorationsPosted, holder: Holder[Scope] = sender) -> BatchAccepted:
+    async def report_restorations(said: RestorationsPosted, holder: Holder[Scope] = sender) -> BatchAccepted:
         reason = "exactly one of device and account_id is needed"
         check("restorations", said.restorations, lambda one: (one.device is None) == (one.account_id is None), reason)
 

@@ -47,7 +47,7 @@ def storm_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     may_read = Depends(let_in(keys, Scope.READ))
 
     @router.get("/storms", dependencies=[may_read], summary="When areas were in a storm, and why")
-    async def storms(
+    async def list_storms(
         area: Annotated[Name | None, Query(description="Only this substation or cell")] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> Storms:

@@ -60,7 +60,7 @@ def surroundings_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRou
         dependencies=[may_read],
         summary="The network around an incident, and where calls came from",
     )
-    async def around(incident_id: UUID) -> Surroundings:
+    async def get_surroundings(incident_id: UUID) -> Surroundings:
         async with connected(pool) as connection:
             shown = await views.successor_of(connection, incident_id)
             row = None if shown is None else await views.incident_of(connection, shown, clock.now())

@@ -44,7 +44,7 @@ def telemetry_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope
     sender = Depends(let_in(keys, Scope.TELEMETRY))
 
     @router.post("", status_code=202, summary="Readings of meters and breakers")
-    async def readings(said: ReadingsPosted, holder: Holder[Scope] = sender) -> BatchAccepted:
+    async def report_readings(said: ReadingsPosted, holder: Holder[Scope] = sender) -> BatchAccepted:
         reason = "device or account_id is needed"
         check("readings", said.readings, lambda one: one.device is None and one.account_id is None, reason)
 

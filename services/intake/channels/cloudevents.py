@@ -68,7 +68,7 @@ class SubmittedContact(ReportPayload):
     final: StrictBool = Field(default=True, description="False while more of the same thread is expected")
 
 
-class Event(Payload):
+class SubmittedEvent(Payload):
     """A CloudEvent in structured mode."""
 
     specversion: Literal["1.0"]
@@ -88,7 +88,7 @@ def accept(source: EventSource, event: Read, now: datetime) -> Accepted:
         PayloadRefusedError: it cannot become one.
     """
     fields = _data(event)
-    checked = validated(Event, Read({**event.fields, "data": fields, "data_base64": None}, event.sha256))
+    checked = validated(SubmittedEvent, Read({**event.fields, "data": fields, "data_base64": None}, event.sha256))
     data = checked.data
     if data is None:
         raise bad_fields(FieldError("data", "is required"))

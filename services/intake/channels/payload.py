@@ -74,7 +74,7 @@ def _instant(value: object) -> datetime:
 Instant = Annotated[
     datetime,
     BeforeValidator(_instant, json_schema_input_type=str),
-    Field(examples=["2026-11-22T08:30:00+08:00"]),
+    Field(examples=["2026-11-22T08:30:00+08:00"], json_schema_extra={"format": "date-time"}),
 ]
 """ISO 8601 date and time. It may lack an offset; whether that is acceptable is the source's to say."""
 

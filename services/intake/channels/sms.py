@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import UUID  # noqa: TC003 - pydantic reads it
 
-from pydantic import BeforeValidator, Field, StrictBool, StrictStr, StringConstraints
+from pydantic import BeforeValidator, Field, StrictBool, StrictStr, StringConstraints, WithJsonSchema
 
 from services.contracts.values import Channel, Name
 from services.intake.channels.contact import TIMED_BY_US, Accepted, NotAContact, contact_of, heard_of, reply_to
@@ -37,7 +37,9 @@ Number = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 -]{3,32}$")]
 Content = Annotated[StrictStr, StringConstraints(max_length=20_000)]
 """Gateways that read 7-bit or 16-bit text amiss put NUL between the letters: it is left out, and the words count."""
 Code = Annotated[
-    int | str | None, BeforeValidator(lambda said: said if isinstance(said, int | str | None) else str(said))
+    int | str | None,
+    BeforeValidator(lambda said: said if isinstance(said, int | str | None) else str(said)),
+    WithJsonSchema({"type": ["string", "integer"]}, mode="validation"),
 ]
 """What stands beside the words: a number or text, as the gateway pleases. Whatever it is, the words count."""
 _LONGEST_TEXT: Final = 4000

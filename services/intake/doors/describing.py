@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
 
 from services.intake.credentials import API_KEY_HEADER
 from services.runtime.problems import ProblemDetails
@@ -37,17 +38,32 @@ class AnnouncedAnswer(AcceptedAnswer):
     )
 
 
-def key_parameter() -> dict[str, Any]:
-    """Describe what a sender shows of itself."""
-    return parameter(
-        API_KEY_HEADER,
-        "header",
-        "The source's key; it decides which source this is. Instead of it a source may sign by Standard"
-        " Webhooks (webhook-id, webhook-timestamp, webhook-signature) or show a client certificate.",
-        required=False,
-    )
+_CREDENTIALS: Final = {
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": API_KEY_HEADER,
+        "description": "The source's key; it decides which source this is. Who shows a client certificate needs none",
+    },
+    "signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "webhook-signature",
+        "description": "By Standard Webhooks, with webhook-id and webhook-timestamp: v1, and the HMAC-SHA256 of the"
+        " bytes as sent. An HTTP client's interceptor makes it, as it covers what the client has serialised",
+    },
+}
 
 
+def credentials() -> dict[str, Any]:
+    """Describe what a sender shows of itself: any one of them."""
+    return {
+        "security": [{name: []} for name in _CREDENTIALS],
+        "components": {"securitySchemes": _CREDENTIALS},
+    }
+
+
+_SCHEMAS: Final = "#/components/schemas/{model}"
 _REFUSALS: Final = {
     400: "The body cannot be read",
     401: "The credential is missing or not known",
@@ -82,18 +98,14 @@ def parameter(name: str, where: str, description: str, *, required: bool = True)
     return {"name": name, "in": where, "required": required, "description": description, "schema": {"type": "string"}}
 
 
+def named(model: type[BaseModel]) -> dict[str, Any]:
+    """Refer to a model's schema, which ``schemas`` shows."""
+    return {"$ref": _SCHEMAS.format(model=model.__name__)}
+
+
 @cache
-def schema(model: type[BaseModel]) -> dict[str, Any]:
-    """JSON Schema of a model with its definitions put in place: OpenAPI resolves no ``$defs``. Nobody changes it."""
-    found = model.model_json_schema(mode="validation")
-    definitions: dict[str, Any] = found.pop("$defs", {})
-
-    def placed(node: Any) -> Any:
-        if isinstance(node, dict):
-            name = str(node.get("$ref", "")).removeprefix("#/$defs/")
-            rest = {key: placed(value) for key, value in node.items() if key != "$ref"}
-            return {**placed(definitions[name]), **rest} if name else rest
-        return [placed(item) for item in node] if isinstance(node, list) else node
-
-    placed_schema: dict[str, Any] = placed(found)
-    return placed_schema
+def schemas(*models: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schemas of models, and of what they are made of, by name. Nobody changes it."""
+    _, found = models_json_schema([(model, "validation") for model in models], ref_template=_SCHEMAS)
+    definitions: dict[str, Any] = found.get("$defs", {})
+    return definitions

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from services.contracts.values import Channel
 from services.intake.channels import cloudevents
@@ -14,7 +14,7 @@ from services.intake.channels.contact import Accepted
 from services.intake.channels.payload import read_list, read_object
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, bad_fields
 from services.intake.credentials import Credentials
-from services.intake.doors.describing import AcceptedAnswer, parameter, schema
+from services.intake.doors.describing import AcceptedAnswer, named, parameter
 from services.intake.doors.front import accepted_answer, problem_of
 from services.intake.doors.json_door import json_door
 from services.runtime import clock
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from services.intake.doors.front import Front, Visit
 
 
-class Kept(AcceptedAnswer):
+class KeptEvent(AcceptedAnswer):
     """An event of a batch that is kept."""
 
     index: int = Field(description="Its place in the batch, from 0")
 
 
-class Refused(ProblemDetails):
+class RefusedEvent(ProblemDetails):
     """An event of a batch that was refused."""
 
     index: int = Field(description="Its place in the batch, from 0")
@@ -46,8 +46,12 @@ class Refused(ProblemDetails):
 class BatchAnswer(BaseModel):
     """What became of each event of a batch."""
 
-    accepted: list[Kept]
-    refused: list[Refused]
+    accepted: list[KeptEvent]
+    refused: list[RefusedEvent]
+
+
+class EventAnswer(RootModel[AcceptedAnswer | BatchAnswer]):
+    """Of one event, that it is kept; of a batch, what became of each."""
 
 
 _UNCOVERED = FieldError("webhook-signature", "does not cover the ce- headers: sign an event in structured mode")
@@ -59,7 +63,7 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
     credentials = Credentials(lambda: sources().api)
 
     @router.post("/events", **_described())
-    async def submitted_event(request: Request) -> Response:
+    async def submit_event(request: Request) -> Response:
         """Take an event, or a batch: 202 once all of it is kept, 207 where any of a batch was refused."""
         with front.visit(request, Channel.API) as visit:
             visit.require(_KINDS)
@@ -110,7 +114,7 @@ def _outcome(source: EventSource, read: Read | PayloadRefusedError, now: datetim
 
 
 def _described() -> dict[str, Any]:
-    event = schema(cloudevents.Event)
+    event = named(cloudevents.SubmittedEvent)
     described = json_door(
         "events",
         "A contact from any other system, as a CloudEvent",
@@ -118,8 +122,9 @@ def _described() -> dict[str, Any]:
         bodies={
             cloudevents.STRUCTURED: {"schema": event},
             cloudevents.BATCH: {"schema": {"type": "array", "items": event}},
-            cloudevents.BINARY: {"schema": schema(cloudevents.SubmittedContact)},
+            cloudevents.BINARY: {"schema": named(cloudevents.SubmittedContact)},
         },
+        models=(cloudevents.SubmittedEvent, cloudevents.SubmittedContact),
     )
     headers = [
         parameter("ce-specversion", "header", "Binary mode: 1.0", required=False),
@@ -133,6 +138,6 @@ def _described() -> dict[str, Any]:
     responses = {status: one for status, one in described["responses"].items() if status != 204}  # noqa: PLR2004 - HTTP
     return {
         **described,
-        "responses": {**responses, 202: {**responses[202], "model": AcceptedAnswer | BatchAnswer}, 207: some},
+        "responses": {**responses, 202: {**responses[202], "model": EventAnswer}, 207: some},
         "openapi_extra": {**described["openapi_extra"], "parameters": [*kept, *headers]},
     }

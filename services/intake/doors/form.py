@@ -34,7 +34,7 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
     add_reports(router, door, "form", "A report from the report form", web.WebReport)
 
     @router.get("/form/status", **_STATUS)
-    async def form_status(request: Request) -> Response:
+    async def get_form_status(request: Request) -> Response:
         """Answer what is happening to a report, as notify knows it; nobody may try out references at will."""
         with front.visit(request, Channel.WEB) as visit:
             anybody.presented(visit.headers, visit.peer)

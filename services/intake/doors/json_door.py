@@ -13,12 +13,19 @@ from fastapi import Request, Response
 from services.intake.channels.contact import Accepted, NotAContact, contact_fingerprint
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.source import Source
-from services.intake.doors.describing import AcceptedAnswer, key_parameter, parameter, problem_responses, schema
+from services.intake.doors.describing import (
+    AcceptedAnswer,
+    credentials,
+    named,
+    parameter,
+    problem_responses,
+    schemas,
+)
 from services.intake.doors.front import accepted_answer
 from services.runtime import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from pydantic import BaseModel
@@ -113,6 +120,7 @@ def json_door(
     *,
     answer: type[BaseModel] = AcceptedAnswer,
     bodies: Mapping[str, Any] | None = None,
+    models: Sequence[type[BaseModel]] = (),
     keyed: bool = True,
     recent: bool = False,
 ) -> dict[str, Any]:
@@ -124,10 +132,13 @@ def json_door(
         model: What checks the body; None where ``bodies`` show another system's.
         answer: What 202 answers.
         bodies: Media type to its OpenAPI description, where the body is another system's.
+        models: What ``bodies`` refer to by name.
         keyed: Whether an API key is needed.
         recent: Whether a key in use for another body is told at once.
     """
-    content = {"application/json": {"schema": schema(model)}} if model else dict(bodies or {})
+    content = {"application/json": {"schema": named(model)}} if model else dict(bodies or {})
+    shown = {**(credentials() if keyed else {})}
+    shown["components"] = {**shown.get("components", {}), "schemas": schemas(*([model] if model else models))}
     nothing = {} if model else {204: {"description": "An event that opens no ticket and adds to none"}}
     return {
         "tags": [tag],
@@ -143,12 +154,12 @@ def json_door(
         },
         "openapi_extra": {
             "parameters": [
-                *([key_parameter()] if keyed else []),
                 parameter(
                     "Idempotency-Key", "header", "Your id of this event, unless the body has event_id", required=False
                 ),
                 parameter("traceparent", "header", "W3C trace context to continue", required=False),
             ],
             "requestBody": {"required": True, "content": content},
+            **shown,
         },
     }

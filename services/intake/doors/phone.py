@@ -35,7 +35,7 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
         return JsonDoor(front, Channel.PHONE, keys, accept, kinds, announces=True).take
 
     event = json_door("phone", "One event of a call", phone.PhoneEvent, answer=AnnouncedAnswer)
-    router.add_api_route("/phone/events", door(phone.accept), name="phone_event", methods=["POST"], **event)
+    router.add_api_route("/phone/events", door(phone.accept), name="send_phone_event", methods=["POST"], **event)
     for name, accept, kinds, summary, bodies in (
         ("connect", connect.accept, JSON, "What an Amazon Connect flow or contact event says", _CONNECT),
         ("asterisk", asterisk.accept, _TEXT_OR_JSON, "An event of Asterisk, ARI or AMI", _ASTERISK),
@@ -43,13 +43,13 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
     ):
         described = json_door("phone", summary, None, answer=AnnouncedAnswer, bodies=bodies)
         path = f"/phone/{name}"
-        router.add_api_route(path, door(accept, kinds), name=f"phone_{name}", methods=["POST"], **described)
+        router.add_api_route(path, door(accept, kinds), name=f"send_{name}_event", methods=["POST"], **described)
     _add_twilio(router, front, TwilioAccounts(lambda: sources().twilio))
 
 
 def _add_twilio(router: APIRouter, front: Front, accounts: TwilioAccounts) -> None:
     @router.post("/phone/twilio", **_TWILIO)
-    async def phone_twilio(request: Request) -> Response:
+    async def send_twilio_webhook(request: Request) -> Response:
         """Take a voice webhook; answer with TwiML."""
         with front.visit(request, Channel.PHONE) as visit:
             visit.require(_FORM)
@@ -70,9 +70,10 @@ def _add_twilio(router: APIRouter, front: Front, accounts: TwilioAccounts) -> No
         return Response(document, media_type="text/xml")
 
 
+_THEIRS: Final = {"type": "object", "additionalProperties": True, "description": "As the vendor's system sends it"}
 _CONNECT: Final = {
     "application/json": {
-        "schema": {"type": "object"},
+        "schema": dict(_THEIRS),
         "example": {
             "Details": {
                 "ContactData": {
@@ -89,7 +90,7 @@ _CONNECT: Final = {
     }
 }
 _ASTERISK: Final = {
-    "application/json": {"schema": {"type": "object"}},
+    "application/json": {"schema": dict(_THEIRS)},
     "text/plain": {
         "schema": {"type": "string"},
         "example": "Event: UserEvent\r\nUserEvent: gridline\r\nUniqueid: 1763771412.42\r\nLinkedid: 1763771412.42\r\n"
@@ -98,7 +99,7 @@ _ASTERISK: Final = {
 }
 _HUAWEI: Final = {
     "application/json": {
-        "schema": {"type": "object"},
+        "schema": dict(_THEIRS),
         "example": {
             "SYS.callId": "1763771412-1",
             "SYS.cti_callid": "1763771412",

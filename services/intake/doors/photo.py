@@ -13,7 +13,7 @@ from fastapi import Request, Response
 from services.intake.channels.refusal import PayloadRefusedError, Reason
 from services.intake.channels.report import photo_contact
 from services.intake.channels.source import Source
-from services.intake.doors.describing import AcceptedAnswer, key_parameter, parameter, problem_responses
+from services.intake.doors.describing import AcceptedAnswer, credentials, parameter, problem_responses
 from services.intake.doors.front import accepted_answer
 from services.runtime import clock
 
@@ -80,10 +80,10 @@ def photo_door(tag: str, *, keyed: bool = True) -> dict[str, Any]:
         },
         "openapi_extra": {
             "parameters": [
-                *([key_parameter()] if keyed else []),
                 parameter("contact_id", "path", "The report's, as it was answered"),
                 parameter("Idempotency-Key", "header", "The one that the report was sent with"),
             ],
             "requestBody": {"required": True, "content": dict.fromkeys(sorted(KINDS), binary)},
+            **(credentials() if keyed else {}),
         },
     }

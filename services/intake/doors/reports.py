@@ -31,8 +31,8 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
 def add_reports(router: APIRouter, door: JsonDoor[Any], tag: str, summary: str, model: type[ReportPayload]) -> None:
     """Open a door for reports, and one for their photos to whom it is open."""
     described = json_door(tag, summary, model, keyed=not door.anonymous, recent=True)
-    router.add_api_route(f"/{tag}/reports", door.take, name=f"{tag}_report", methods=["POST"], **described)
+    router.add_api_route(f"/{tag}/reports", door.take, name=f"send_{tag}_report", methods=["POST"], **described)
     photos = PhotoDoor(door.front, door.channel, door.credentials, anonymous=door.anonymous)
     described = photo_door(tag, keyed=not door.anonymous)
     path = f"/{tag}/reports/{{contact_id}}/photos"
-    router.add_api_route(path, photos.take, name=f"{tag}_photo", methods=["POST"], **described)
+    router.add_api_route(path, photos.take, name=f"send_{tag}_photo", methods=["POST"], **described)

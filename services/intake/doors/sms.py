@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import orjson
 from fastapi import Request, Response
+from pydantic import BaseModel, Field
 
 from services.contracts.values import Channel
 from services.intake.channels import sms
@@ -13,13 +14,14 @@ from services.intake.channels.contact import Accepted
 from services.intake.channels.refusal import PayloadRefusedError, Reason, stranger
 from services.intake.channels.source import SmsProvider
 from services.intake.credentials import Credentials
-from services.intake.doors.describing import parameter, schema
+from services.intake.doors.describing import named, parameter
 from services.intake.doors.front import problem_of
 from services.intake.doors.json_door import JSON, json_door
 from services.runtime import clock
+from services.runtime.problems import FieldProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from fastapi import APIRouter
 
@@ -37,12 +39,39 @@ _TAKEN: Final = {
 """What a provider must hear, or it pushes again."""
 
 
+class ProviderAnswer(BaseModel):
+    """The word that a provider waits for."""
+
+    code: Literal[0]
+    msg: str | None = None
+    message: str | None = None
+
+
+class MessageResult(BaseModel):
+    """What became of one message: kept as a contact, heard as a word about its sender, or refused (RFC 9457)."""
+
+    contact_id: str | None = Field(default=None, description="Of one that is kept")
+    ticket_ref: str | None = Field(default=None, description="Of one that is kept", examples=["7K3M-9QPX-2HR"])
+    heard: str | None = Field(default=None, description="Of one that is no contact: what it was taken for")
+    reply: str | None = Field(default=None, description="Send this back to its sender")
+    type: str | None = None
+    title: str | None = Field(default=None, description="Of one that was refused")
+    status: int | None = Field(default=None, description="Of one that was refused: as if it had come alone")
+    detail: str | None = None
+    errors: list[FieldProblem] | None = None
+
+
+class PushAnswer(BaseModel):
+    """What became of each message of a push, in their order."""
+
+    results: list[MessageResult]
+
+
 def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None:
     """Open them."""
     credentials = Credentials(lambda: sources().sms)
 
-    async def push(request: Request) -> Response:
-        """Take a push of text messages; answer once all that can be used is kept."""
+    async def push(request: Request, form: SmsProvider | None) -> Response:
         with front.visit(request, Channel.SMS) as visit:
             visit.require(_KINDS)
             secret = request.path_params.get("secret")
@@ -53,7 +82,7 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
             if source is None:
                 source = credentials.signed(visit.headers, body, visit.peer, now)
                 key = None  # no signature covers it: what names the messages stands in the body
-            if source.provider.value != request.path_params["provider"]:
+            if source.provider is not form:
                 raise stranger()
             visit.source = source.name
             outcomes = sms.accept(source, body, key, now, front.talk)
@@ -63,13 +92,24 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
             return _answer(outcomes, refusals)
         return Response(orjson.dumps(_TAKEN[source.provider]), media_type="application/json")
 
-    described = _described()
-    path = [parameter("provider", "path", "Whose form it has: aliyun, volcengine, baidu or generic")]
-    last = [*path, parameter("secret", "path", "The source's API key, for providers that can send no header")]
-    for address, parameters in (("/sms/{provider}", path), ("/sms/{provider}/{secret}", last)):
-        extra = {**described["openapi_extra"], "parameters": [*parameters, *described["openapi_extra"]["parameters"]]}
-        name = "sms_push" if parameters is path else "sms_push_by_address"
-        router.add_api_route(address, push, name=name, methods=["POST"], **{**described, "openapi_extra": extra})
+    def door(form: SmsProvider | None) -> Callable[[Request], Awaitable[Response]]:
+        async def take(request: Request) -> Response:
+            """Take a push of text messages; answer once all that can be used is kept."""
+            return await push(request, form)
+
+        return take
+
+    secret = parameter("secret", "path", "The source's API key, for those that can send no header")
+    for form, model in sms.MODELS.items():
+        described, path, name = _described(form, model), f"/sms/{form.value}", f"push_{form.value}_messages"
+        router.add_api_route(path, door(form), name=name, methods=["POST"], **described)
+        extra = described["openapi_extra"]
+        extra = {**extra, "parameters": [secret, *extra["parameters"]], "security": []}  # the address has the key
+        by_address = {**described, "openapi_extra": extra}
+        name = f"{name}_by_address"
+        router.add_api_route(f"{path}/{{secret}}", door(form), name=name, methods=["POST"], **by_address)
+    for path in ("/sms/{provider}", "/sms/{provider}/{secret}"):  # whose form nobody knows is a stranger
+        router.add_api_route(path, door(None), methods=["POST"], include_in_schema=False)
 
 
 def _refuse_whole(refusals: Sequence[PayloadRefusedError | None]) -> None:
@@ -100,14 +140,33 @@ def _answer(
     return Response(orjson.dumps({"results": results}), 202, media_type="application/json")
 
 
-def _described() -> dict[str, Any]:
-    forms = [{"title": provider.value, **schema(model)} for provider, model in sms.MODELS.items()]
-    forms.append({"title": "receipt, in our own form", **schema(sms.GenericReceipt)})
-    one_or_many = {"oneOf": [{"type": "array", "items": {"anyOf": forms}}, {"anyOf": forms}]}
+_GENERIC: Final = {
+    "description": "In our own form: a text message of a customer, or what became of one of ours",
+    "anyOf": [named(sms.GenericUp), named(sms.GenericReceipt)],
+}
+
+
+def _described(form: SmsProvider, model: type[BaseModel]) -> dict[str, Any]:
+    ours = form is SmsProvider.GENERIC
+    one = {"$ref": "#/components/schemas/GenericMessage"} if ours else named(model)
+    many = {"type": "array", "items": one, "description": "One alone need not stand in an array"}
     described = json_door(
-        "sms", "Text messages, as a gateway pushes them", None, bodies={"application/json": {"schema": one_or_many}}
+        "sms",
+        "Text messages and receipts of your own gateway" if ours else f"Text messages, as {form.value} pushes them",
+        None,
+        answer=PushAnswer,
+        bodies={"application/json": {"schema": one if form is SmsProvider.BAIDU else many}},
+        models=(model, sms.GenericReceipt) if ours else (model,),
     )
-    answered = {"description": "All that can be used is kept; the word that the provider waits for"}
-    results = {"description": "Our own form: what became of each, in their order, with the text to send back"}
     responses = {status: one for status, one in described["responses"].items() if status not in {202, 204}}
-    return {**described, "status_code": 200, "responses": {200: answered, 202: results, **responses}}
+    if not ours:
+        taken = {"model": ProviderAnswer, "description": "All that can be used is kept; the word the provider awaits"}
+        return {**described, "status_code": 200, "responses": {200: taken, **responses}}
+    extra = described["openapi_extra"]
+    schemas = {**extra["components"]["schemas"], "GenericMessage": _GENERIC}
+    results = {"model": PushAnswer, "description": "What became of each, in their order, with the text to send back"}
+    return {
+        **described,
+        "responses": {202: results, **responses},
+        "openapi_extra": {**extra, "components": {**extra["components"], "schemas": schemas}},
+    }

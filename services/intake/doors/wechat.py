@@ -30,7 +30,7 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
     """Open them."""
 
     @router.get("/wechat/{account}", **_GET)  # noqa: FAST003 - the request has it
-    async def wechat_verification(request: Request) -> Response:
+    async def verify_wechat_account(request: Request) -> Response:
         """Answer the platform's check of this address: the echo string, unchanged."""
         with front.visit(request, Channel.WECHAT):
             wechat.require_signature(sources().wechat.get(request.path_params["account"]), request.query_params)
@@ -41,7 +41,7 @@ def add(router: APIRouter, front: Front, sources: Callable[[], Sources]) -> None
         )
 
     @router.post("/wechat/{account}", **_POST)  # noqa: FAST003 - the request has it
-    async def wechat_message(request: Request) -> Response:
+    async def send_wechat_message(request: Request) -> Response:
         """Take what the platform posts; answer once it is kept, or where there is nothing to keep."""
         with front.visit(request, Channel.WECHAT) as visit:
             visit.require(_KINDS)

@@ -117,7 +117,7 @@ class Placed(Said):
         return self
 
 
-class Because(Said):
+class Reason(Said):
     """Why."""
 
     reason: Word
@@ -146,25 +146,39 @@ class Merged(Said):
     across_customers: bool = Field(default=False, description="They are of two customers, and one matter all the same")
 
 
-_ACTS: Final[tuple[tuple[str, Did, type[Said], Scope, str], ...]] = (
-    ("accept", Did.ACCEPTED, ByAgent, Scope.AGENT, "Accept the offer"),
-    ("decline", Did.DECLINED, Declined, Scope.AGENT, "Decline the offer"),
-    ("contact", Did.CONTACTED, Contacted, Scope.AGENT, "Record a call to the customer"),
-    ("wrap-up", Did.WRAPPED_UP, ByAgent, Scope.AGENT, "Begin the wrap-up"),
-    ("complete", Did.COMPLETED, Completed, Scope.AGENT, "Complete the ticket"),
-    ("transfer", Did.TRANSFERRED, Transferred, Scope.AGENT, "Transfer it to a queue or an agent"),
-    ("return", Did.RETURNED, Returned, Scope.AGENT, "Return it (退单): it is routed again"),
-    ("place", Did.PLACED, Placed, Scope.AGENT, "Place an outage that could not be placed: it is reported now"),
-    ("reopen", Did.REOPENED, Reopened, Scope.AGENT, "Reopen it: it waits again"),
-    ("notes", Did.NOTED, Noted, Scope.AGENT, "Add a note"),
-    ("pause", Did.PAUSED, Because, Scope.AGENT, "Pause its clock while the customer must act"),
-    ("resume", Did.RESUMED, Because, Scope.AGENT, "Resume its clock"),
-    ("urge", Did.URGED, Because, Scope.AGENT, "Urge it, as the customer (催办) or a supervisor (督办)"),
-    ("withdraw", Did.WITHDRAWN, Because, Scope.AGENT, "Withdraw it: the customer gave up before an agent had it"),
-    ("reprioritise", Did.REPRIORITISED, Reprioritised, Scope.SUPERVISOR, "Set its priority"),
-    ("requeue", Did.REQUEUED, Requeued, Scope.SUPERVISOR, "Take it from its agent, back to a queue"),
-    ("merge", Did.MERGED, Merged, Scope.SUPERVISOR, "Merge it into another ticket"),
-    ("unmerge", Did.UNMERGED, Because, Scope.SUPERVISOR, "Undo its merge"),
+_ACTS: Final[tuple[tuple[str, str, Did, type[Said], Scope, str], ...]] = (
+    ("accept", "accept_ticket", Did.ACCEPTED, ByAgent, Scope.AGENT, "Accept the offer"),
+    ("decline", "decline_ticket", Did.DECLINED, Declined, Scope.AGENT, "Decline the offer"),
+    ("contact", "record_contact", Did.CONTACTED, Contacted, Scope.AGENT, "Record a call to the customer"),
+    ("wrap-up", "wrap_up_ticket", Did.WRAPPED_UP, ByAgent, Scope.AGENT, "Begin the wrap-up"),
+    ("complete", "complete_ticket", Did.COMPLETED, Completed, Scope.AGENT, "Complete the ticket"),
+    ("transfer", "transfer_ticket", Did.TRANSFERRED, Transferred, Scope.AGENT, "Transfer it to a queue or an agent"),
+    ("return", "return_ticket", Did.RETURNED, Returned, Scope.AGENT, "Return it (退单): it is routed again"),
+    (
+        "place",
+        "place_ticket",
+        Did.PLACED,
+        Placed,
+        Scope.AGENT,
+        "Place an outage that could not be placed: it is reported now",
+    ),
+    ("reopen", "reopen_ticket", Did.REOPENED, Reopened, Scope.AGENT, "Reopen it: it waits again"),
+    ("notes", "add_note", Did.NOTED, Noted, Scope.AGENT, "Add a note"),
+    ("pause", "pause_clock", Did.PAUSED, Reason, Scope.AGENT, "Pause its clock while the customer must act"),
+    ("resume", "resume_clock", Did.RESUMED, Reason, Scope.AGENT, "Resume its clock"),
+    ("urge", "urge_ticket", Did.URGED, Reason, Scope.AGENT, "Urge it, as the customer (催办) or a supervisor (督办)"),
+    (
+        "withdraw",
+        "withdraw_ticket",
+        Did.WITHDRAWN,
+        Reason,
+        Scope.AGENT,
+        "Withdraw it: the customer gave up before an agent had it",
+    ),
+    ("reprioritise", "reprioritise_ticket", Did.REPRIORITISED, Reprioritised, Scope.SUPERVISOR, "Set its priority"),
+    ("requeue", "requeue_ticket", Did.REQUEUED, Requeued, Scope.SUPERVISOR, "Take it from its agent, back to a queue"),
+    ("merge", "merge_ticket", Did.MERGED, Merged, Scope.SUPERVISOR, "Merge it into another ticket"),
+    ("unmerge", "unmerge_ticket", Did.UNMERGED, Reason, Scope.SUPERVISOR, "Undo its merge"),
 )
 
 _READ_FIRST: Final = frozenset({Did.REOPENED, Did.MERGED})
@@ -174,9 +188,9 @@ _READ_FIRST: Final = frozenset({Did.REOPENED, Did.MERGED})
 def act_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make a door for each act."""
     router = APIRouter(tags=["work"])
-    for name, did, body, scope, summary in _ACTS:
+    for path, name, did, body, scope, summary in _ACTS:
         router.add_api_route(
-            f"/tickets/{{key}}/{name}",
+            f"/tickets/{{key}}/{path}",
             _door(desk, did, body, let_in(keys, scope)),
             methods=["POST"],
             summary=summary,

@@ -99,7 +99,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     leads = Depends(let_in(keys, Scope.SUPERVISOR))
 
     @router.get("/agents", summary="Agents by id", dependencies=[reads], response_model=AgentsView)
-    async def get_agents(
+    async def list_agents(
         presence: Annotated[Presence | None, Query(description="Any if absent")] = None,
         queue: Annotated[Word | None, Query(description="Who serves it; any if absent")] = None,
         limit: Annotated[int, Query(ge=1, le=_MOST)] = _MOST,
@@ -120,7 +120,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         return AgentDesk(agent=shown(row), tickets=[view(ticket, desk.rules()) for ticket in tickets])
 
     @router.put("/agents/{agent_id}", summary="Set an agent's profile", dependencies=[leads])
-    async def put_agent(agent_id: Name, profile: Profile) -> AgentPut:
+    async def set_agent(agent_id: Name, profile: Profile) -> AgentPut:
         """Make an agent, offline at first, or change what they can; their presence stays."""
         known = desk.book.declared
         if unknown := sorted(set(profile.queues) - {ANY, *known}):
@@ -138,7 +138,7 @@ def agent_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         return AgentPut(**shown(row).model_dump(), unasked=tuple(unasked))
 
     @router.delete("/agents/{agent_id}", summary="Remove an agent", status_code=204)
-    async def delete_agent(agent_id: Name, holder: Holder[Scope] = leads) -> Response:
+    async def remove_agent(agent_id: Name, holder: Holder[Scope] = leads) -> Response:
         """Give what they have back to its place. What they did stays, under their id, which may be made anew."""
         try:
             await remove(desk, agent_id, holder.name)

@@ -109,7 +109,7 @@ def explain_doors(pool: Pool, book: RuleBook, keys: Callable[[], KeyRing[Scope]]
     router = APIRouter(tags=["routes"])
 
     @router.post("/routes/explain", summary="What the route tree does with a ticket, and why")
-    async def explain(asked: Explain) -> Explained:
+    async def explain_route(asked: Explain) -> Explained:
         rules = book.rules
         return _explained(rules, _attributes(asked, rules), asked.at or clock.now())
 

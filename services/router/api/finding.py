@@ -59,7 +59,7 @@ def finding_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     router = APIRouter(tags=["tickets"], dependencies=[Depends(let_in(keys, Scope.AGENT))])
 
     @router.post("/tickets/search", summary="Search tickets by customer, or by place and time")
-    async def search(said: Search) -> FoundView:
+    async def search_tickets(said: Search) -> FoundView:
         """Find what a caller rang about before. Who has its reference asks for it by that: `GET /tickets/{key}`."""
         asked = _asked(said)
         try:

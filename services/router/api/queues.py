@@ -72,7 +72,7 @@ def queue_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     reads = Depends(let_in(keys, Scope.READ))
 
     @router.get("/queues", summary="All queues and what waits in them", dependencies=[reads])
-    async def get_queues() -> QueuesView:
+    async def list_queues() -> QueuesView:
         rules, counted = book.rules, await desk.backlog.seen()
         queues = queue_views(rules, counted.depths, clock.now())
         return QueuesView(queues=queues, counted_at=counted.at, tree_hash=rules.hash)

@@ -58,14 +58,14 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     works = Depends(let_in(keys, Scope.AGENT))
 
     @router.put("/agents/{agent_id}/presence", summary="Set presence: available, away or offline", dependencies=[works])
-    async def put_presence(agent_id: Name, said: SetPresence) -> AgentView:
+    async def set_presence(agent_id: Name, said: SetPresence) -> AgentView:
         try:
             return shown(await note_presence(desk, agent_id, said.presence))
         except NoSuchAgentError as error:
             raise problem(error) from None
 
     @router.post("/agents/{agent_id}/heartbeat", summary="Heartbeat", status_code=204, dependencies=[works])
-    async def heartbeat(agent_id: Name) -> Response:
+    async def send_heartbeat(agent_id: Name) -> Response:
         """Ask for an offer, or send this, more often than `presence` of desk.yaml; else the tickets go back."""
         try:
             await note_beat(desk, agent_id)
@@ -79,7 +79,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         response_model=TicketView,
         responses={204: dict(_NOTHING)},
     )
-    async def offer(
+    async def wait_for_offer(
         agent_id: Name,
         request: Request,
         response: Response,
@@ -99,7 +99,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         response_model=TicketView,
         responses={204: dict(_NOTHING)},
     )
-    async def claim(
+    async def claim_ticket(
         agent_id: Name, response: Response, claimed: Claim | None = None, holder: Holder[Scope] = works
     ) -> TicketView | Response:
         """Offer and accept in one: the ticket is the agent's. 204 if nothing waits for them."""

@@ -92,7 +92,7 @@ def stream_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         responses={200: DESCRIBED},
         dependencies=[Depends(refuse_head)],
     )
-    async def offers(
+    async def stream_offers(
         agent_id: str = streams,
         holder: Holder[Scope] = works,
         last_event_id: Annotated[str | None, Header(description="Of the last `offer`: it is not sent again")] = None,

@@ -86,7 +86,7 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
     router = APIRouter(tags=["figures"], dependencies=[Depends(let_in(keys, Scope.READ))])
 
     @router.get("/warned", summary="Open tickets with an unmet stage that has warned")
-    async def get_warned(
+    async def list_warned_tickets(
         level: _Level = 1,
         queue: _Queue = None,
         limit: _Limit = 100,
@@ -102,7 +102,7 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
         return WarnedListView(warned=shown, further=further)
 
     @router.get("/escalations", summary="Warnings given in a period, once per ticket, stage and level")
-    async def get_escalations(
+    async def list_escalations(
         since: Annotated[Instant | None, Query(description="24 hours ago if absent")] = None,
         until: Annotated[Instant | None, Query(description="Now if absent")] = None,
         level: _Level = 1,

@@ -108,7 +108,7 @@ def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         return TicketsView(tickets=[view(ticket, desk.rules()) for ticket in found])
 
     @router.get("/tickets/{key}/log", summary="The log of a ticket")
-    async def get_log(
+    async def get_ticket_log(
         key: str,
         skip: Annotated[int, Query(ge=0, le=1_000_000, description="Lines read before")] = 0,
         limit: Annotated[int, Query(ge=1, le=_MOST_LINES)] = _MOST_LINES,

@@ -165,7 +165,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "phone": phone.PhoneEvent,
     "web": web.WebReport,
     "app": app.AppReport,
-    "event": cloudevents.Event,
+    "event": cloudevents.SubmittedEvent,
 }
 names = pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.iterdir()))
 

@@ -330,13 +330,13 @@ async def test_the_openapi_document_describes_bodies_and_answers(app: FastAPI) -
     document = app.openapi()
     for door in DOORS:
         operation = document["paths"][door]["post"]
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
-        assert set(GOOD[door]) <= set(schema["properties"])
+        name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        assert set(GOOD[door]) <= set(document["components"]["schemas"][name]["properties"])
         assert {"202", "400", "401", "413", "415", "422", "503"} <= set(operation["responses"])
         answer = operation["responses"]["202"]["content"]["application/json"]["schema"]
         kind = "AnnouncedAnswer" if door.startswith("/v1/phone") else "AcceptedAnswer"
         assert answer == {"$ref": f"#/components/schemas/{kind}"}
-        assert "X-API-Key" in {parameter["name"] for parameter in operation["parameters"]}
+        assert operation["security"] == [{"key": []}, {"signature": []}]
     assert "$defs" not in json.dumps(document)
     wechat = document["paths"]["/v1/wechat/{account}"]
     assert {"signature", "timestamp", "nonce", "account"} <= {one["name"] for one in wechat["post"]["parameters"]}
