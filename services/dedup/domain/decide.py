@@ -359,7 +359,8 @@ class _Decision(Draft):
         if incident.frozen:
             propose_below(self, incident, now)
         elif is_sparse(self.state, incident, now):
-            pieces = partition(self.state, incident.device.id, incident.reports.values(), now)
+            reports, before = incident.reports.values(), incident.lasted_before
+            pieces = partition(self.state, incident.device.id, reports, now, before)
             self._take_apart(incident, pieces, now)
         self.look_again(incident.incident_id, relook.since, relook.step + 1)
 
@@ -370,6 +371,6 @@ class _Decision(Draft):
             return
         kept = max(free, key=lambda piece: len(piece.reports))
         rule = Rule.APART if len(pieces) > 1 else Rule.MOVED_DOWN
-        whole = as_one(self.state, incident.device.id, incident.reports.values(), now)
+        whole = as_one(self.state, incident.device.id, incident.reports.values(), now, incident.lasted_before)
         evidence = evidence_apart(incident, whole, pieces)
         self.split(incident, kept, [piece for piece in pieces if piece is not kept], rule, evidence)
