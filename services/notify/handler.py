@@ -14,7 +14,7 @@ import structlog
 
 from services.contracts.messages import IncidentChanged, PlanChanged, RecipientHeard, ReportSettled, TicketRouted
 from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED, TICKET_ROUTED
-from services.notify import inquiries, metrics, store
+from services.notify import book, customers, inquiries, metrics, notices
 from services.notify.domain.asked import answer
 from services.notify.domain.decide import Decision, decide
 from services.notify.domain.incident import fold
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from services.contracts.topics import Topic
     from services.notify.domain.incident import News
     from services.notify.domain.planned import Promises, Spoken
-    from services.notify.store import Saved
+    from services.notify.notices import Saved
     from services.notify.wording import Wording
     from services.runtime.handling import Received, Transaction
 
@@ -96,18 +96,18 @@ class NotifyHandler:
         settled = [one for one in said if one.outcome != "in_incident"]
         heard = [one.message for one in batch if isinstance(one.message, RecipientHeard)]
         wording = self._templates()
-        news = fold(await store.load_standings(tx, {change.incident_id for change in changes}), changes)
+        news = fold(await customers.load_standings(tx, {change.incident_id for change in changes}), changes)
         named = [one.recipient for one in news.reporters.values()] + [one.recipient for one in said]
         known = [one for one in named if one is not None]
         known += [one.recipient for one in heard if one.heard in _PRESENT]
-        await store.lock_customers(tx, known, news, [link_id(one.recipient) for one in heard])
+        await customers.lock_customers(tx, known, news, [link_id(one.recipient) for one in heard])
         await save_links(tx, heard)
         await note_contacts(tx, _contacts(news, settled, heard, now))
-        await store.save_reports(tx, news.reporters.values(), settled)
+        await customers.save_reports(tx, news.reporters.values(), settled)
         decision = Decision()
         if changes:
-            decision = decide(news, await store.load_book(tx, news), calm=wording.calm, now=now)
-            await store.save_news(tx, news.standings.values(), decision.subscriptions)
+            decision = decide(news, await book.load(tx, news), calm=wording.calm, now=now)
+            await customers.save_news(tx, news.standings.values(), decision.subscriptions)
         quiet = decision.quiet
         words: list[Notice | Unsaid] = [*decision.unsaid, *decision.notices]
         words += await self._words(tx, said, decision.notices, wording, quiet, now)
@@ -115,13 +115,13 @@ class NotifyHandler:
         gone = await unlinked(tx, {one.recipient_id for one in words if isinstance(one, Notice)})
         quiet[Quiet.UNLINKED] += sum(isinstance(one, Notice) and one.recipient_id in gone for one in words)
         words = [one for one in words if one.recipient_id not in gone]
-        saved = await store.add_notices(tx, words, rules=wording.digest, now=now)
+        saved = await notices.add_notices(tx, words, rules=wording.digest, now=now)
         lost = await save_arrivals(tx, heard)  # last: notices are locked after customers, by every batch
-        notices = [one for one in words if isinstance(one, Notice)]
-        quiet[Quiet.ALREADY_TOLD] += len(notices) - len(saved.new)
+        made = [one for one in words if isinstance(one, Notice)]
+        quiet[Quiet.ALREADY_TOLD] += len(made) - len(saved.new)
 
         def committed() -> None:
-            self._observe(notices, saved, quiet, decision.held)
+            self._observe(made, saved, quiet, decision.held)
             self._observe_heard(heard, lost)
             if saved.new:
                 self._wake()
@@ -163,8 +163,8 @@ class NotifyHandler:
             now: The batch's instant.
         """
         told = [one for one in said if is_told(one)]
-        promises = await store.load_promises(tx, [one for one in told if is_moved_end(one)])
-        spoken = await store.load_spoken(tx, told, spoke)
+        promises = await notices.load_promises(tx, [one for one in told if is_moved_end(one)])
+        spoken = await notices.load_spoken(tx, told, spoke)
         words: list[Notice | Unsaid] = []
         for message in said:
             verdict: Notice | Quiet | None = None
@@ -205,8 +205,8 @@ class NotifyHandler:
             metrics.BECAME.labels(stage, channel, "failed").inc()
 
     @staticmethod
-    def _observe(notices: Sequence[Notice], saved: Saved, quiet: Counter[Quiet], held: Counter[Held]) -> None:
-        for one in notices:
+    def _observe(made: Sequence[Notice], saved: Saved, quiet: Counter[Quiet], held: Counter[Held]) -> None:
+        for one in made:
             if one.notice_id in saved.new:
                 metrics.MADE.labels(one.stage, one.channel).inc()
         for stage, channel in saved.superseded:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.notify.domain.notice import link_id, recipient_id
+from services.runtime.rows import columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,7 +140,7 @@ async def note_contacts(tx: Connection, contacts: Iterable[tuple[UUID, UUID | No
     """
     known = [one for one in contacts if one[1] is not None]
     if known:
-        await tx.execute(_NOTE_CONTACTS, *(list(column) for column in zip(*known, strict=True)))
+        await tx.execute(_NOTE_CONTACTS, *columns(known))
 
 
 async def save_arrivals(tx: Connection, heard: Iterable[RecipientHeard]) -> list[tuple[str, str]]:
@@ -147,15 +148,18 @@ async def save_arrivals(tx: Connection, heard: Iterable[RecipientHeard]) -> list
     said = [one for one in heard if one.delivery_id is not None and one.heard in {"delivered", "undelivered"}]
     if not said:
         return []
-    columns = (
-        [recipient_id(one.recipient) for one in said],
-        [one.delivery_id for one in said],
-        [one.heard == "delivered" for one in said],
-        [one.detail or "undelivered" for one in said],
-        [_heard_at(one) for one in said],
+    words = columns(
+        (
+            recipient_id(one.recipient),
+            one.delivery_id,
+            one.heard == "delivered",
+            one.detail or "undelivered",
+            _heard_at(one),
+        )
+        for one in said
     )
-    await tx.execute(_KEEP_EARLY_ARRIVALS, *columns)  # first: it waits for an outcome that is being written
-    rows = await tx.fetch(_SAVE_ARRIVALS, *columns)
+    await tx.execute(_KEEP_EARLY_ARRIVALS, *words)  # first: it waits for an outcome that is being written
+    rows = await tx.fetch(_SAVE_ARRIVALS, *words)
     return [(row["stage"], row["channel"]) for row in rows if row["state"] == "failed"]
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.ids import report_id
+from services.notify.customers import INCIDENT, standing_of
 from services.notify.domain.asked import Asked, Settled, of_another, of_ticket
 from services.notify.domain.notice import Reporter, Turn, link_id
-from services.notify.store import INCIDENT, standing_of
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,13 +12,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import Channel
-from services.notify import metrics, store
+from services.notify import book, customers, metrics, notices
 from services.notify.domain.comparison import Occasion
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import News
 from services.notify.domain.notice import Stage
 from services.notify.domain.quiet_hours import owed_by_now
 from services.runtime.postgres import connected, later_if_away
+from services.runtime.rows import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -137,22 +138,22 @@ class Morning:
 
     async def _again(self, tx: Connection, due: Sequence[Record], wording: Wording, now: datetime) -> Counter[Quiet]:
         """Decide again; return why nothing is said."""
-        customers = sorted({row["recipient_id"] for row in due})
-        await store.lock(tx, customers)  # before notices, as a batch does
+        who = sorted({row["recipient_id"] for row in due})
+        await customers.lock(tx, who)  # before notices, as a batch does
         held = await tx.fetch(_LOCK, [row["notice_id"] for row in due])
         await tx.execute(_RELEASE, [row["notice_id"] for row in held if row["incident_id"] is None])
         owed = {(row["incident_id"], row["recipient_id"]): row for row in held if row["incident_id"] is not None}
         if not owed:
             return Counter()
-        news = News.about(await store.load_standings(tx, {incident for incident, _ in owed}))
-        book = await store.load_book(tx, news, customers)
-        owed_now = owed_by_now(owed.keys(), book)
+        news = News.about(await customers.load_standings(tx, {incident for incident, _ in owed}))
+        known = await book.load(tx, news, who)
+        owed_now = owed_by_now(owed.keys(), known)
         if elsewhere := {incident for incident, _ in owed_now} - news.announced:
-            news = News.about(news.standings | await store.load_standings(tx, elsewhere))
-            book = await store.load_book(tx, news, customers)
-        decision = decide(news, book, calm=wording.calm, now=now, occasion=Occasion.MORNING)
+            news = News.about(news.standings | await customers.load_standings(tx, elsewhere))
+            known = await book.load(tx, news, who)
+        decision = decide(news, known, calm=wording.calm, now=now, occasion=Occasion.MORNING)
         said = [one for one in decision.notices if (one.incident_id, one.recipient_id) in owed_now]
-        await tx.execute(_DROP, *(list(column) for column in zip(*owed, strict=True)))
+        await tx.execute(_DROP, *columns(owed))
         await self._say(tx, said, wording, now)
         told = {(one.incident_id, one.recipient_id): one.notice_id for one in said}
         untold = [row for key, row in owed.items() if told.get(key) != row["notice_id"]]
@@ -164,7 +165,7 @@ class Morning:
 
     @staticmethod
     async def _say(tx: Connection, said: Sequence[Notice], wording: Wording, now: datetime) -> None:
-        await store.add_notices(tx, said, rules=wording.digest, now=now)
+        await notices.add_notices(tx, said, rules=wording.digest, now=now)
         await tx.execute(
             _SAY,
             [one.notice_id for one in said],

@@ -52,7 +52,7 @@ RETURNING n.notice_id, n.attempts AS attempt, n.channel, r.address, r.account, n
           ) AS first_word,
           due.doubted_at, n.turn, r.contacted_at, now() AS claimed_at
 """
-# Rows are locked in the order of their ids, as ``store`` does when it supersedes. A delivery counts even where its
+# Rows are locked in the order of their ids, as ``notices`` does when it supersedes. A delivery counts even where its
 # claim had ended: it is a fact. Any other outcome counts only while the claim holds. The receiver may have said by then
 # whether it arrived. An attempt that began when the estimate had passed did not name it: the time that stays is the one
 # that the customer reads, or may have read where an attempt before that is in doubt.

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
 from services.contracts.values import IncidentState
 from services.grid.lookup import resolve_places
+from services.runtime.rows import columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,8 +87,7 @@ async def find(pool: Pool, asked: Sequence[PlaceEvidence], now: datetime) -> lis
         known = [
             (n, one.area, one.transformer_id or one.area, one.account_id) for n, one in enumerate(places) if one.area
         ]
-        columns: list[list[Any]] = [list(column) for column in zip(*known, strict=True)]
-        rows = await connection.fetch(_AT, *columns, _DEEPEST, now - _OVER_FOR, now) if known else []
+        rows = await connection.fetch(_AT, *columns(known), _DEEPEST, now - _OVER_FOR, now) if known else []
     found = {
         row["n"]: AtPlace(
             placed=True,

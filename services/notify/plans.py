@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from services.runtime.rows import columns
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -33,4 +35,4 @@ async def save_plans(tx: Connection, changed: Iterable[PlanChanged]) -> None:
             (one.planned_id, one.area, one.device, one.starts_at, one.ends_at, one.cancelled, one.changed_at)
             for one in latest.values()
         ]
-        await tx.execute(_SAVE, *(list(column) for column in zip(*rows, strict=True)))
+        await tx.execute(_SAVE, *columns(rows))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from services.contracts.ids import ticket_ref
 from services.contracts.values import TicketState
+from services.runtime.rows import columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,5 +56,4 @@ async def save_tickets(tx: Connection, routed: Iterable[TicketRouted]) -> None:
             is_kept = one.state not in _OF_DEDUP
             rows[one.ticket_id] = (one.merged_into, one.language, one.version, closed_at, is_kept)
     if rows:
-        columns = (list(column) for column in zip(*rows.values(), strict=True))
-        await tx.execute(_SAVE, list(rows), [ticket_ref(ticket) for ticket in rows], *columns)
+        await tx.execute(_SAVE, list(rows), [ticket_ref(ticket) for ticket in rows], *columns(rows.values()))

@@ -2,7 +2,7 @@
 
 An incident is looked at in a transaction of its own, under the locks that a batch of its changes takes, so that each
 customer hears of it once, whichever process looks and whatever else is told them meanwhile. Never here: what is told
-(``domain.decide``), a clock.
+(``domain.comparison``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.notify import metrics, store
+from services.notify import book, customers, metrics, notices
 from services.notify.domain.comparison import Occasion
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import News
@@ -57,15 +57,15 @@ async def tell_passed(pool: Pool, wording: Wording, now: datetime) -> int:
 async def _tell(pool: Pool, wording: Wording, incident: UUID, now: datetime) -> int:
     """Tell the customers of one incident."""
     async with pool.acquire() as connection, connection.transaction():
-        await store.lock(connection, announced={incident})
-        standing = (await store.load_standings(connection, {incident}))[incident]
+        await customers.lock(connection, announced={incident})
+        standing = (await customers.load_standings(connection, {incident}))[incident]
         news = News.about({incident: replace(standing, changed_at=now)})
-        book = await store.load_book(connection, news)
-        decision = decide(news, book, calm=wording.calm, now=now, occasion=Occasion.PASSED)
+        known = await book.load(connection, news)
+        decision = decide(news, known, calm=wording.calm, now=now, occasion=Occasion.PASSED)
         words = [one for one in decision.notices if one.stage is Stage.ETR_PASSED]
         gone = await unlinked(connection, {one.recipient_id for one in words})
         words = [one for one in words if one.recipient_id not in gone]
-        saved = await store.add_notices(connection, words, rules=wording.digest, now=now)
+        saved = await notices.add_notices(connection, words, rules=wording.digest, now=now)
         if not decision.quiet[Quiet.ETR_NOT_PASSED]:  # else it is looked at again
             await connection.execute(_KNOWN, incident, standing.etr)
     for one in words:

@@ -65,6 +65,11 @@ class Table:
             yield [_SEPARATOR.join(map(str, each)) for each in column] if kind.endswith("[]") else list(column)
 
 
+def columns(rows: Iterable[Iterable[Any]]) -> list[list[Any]]:
+    """Return the columns of rows, each an argument; none where there are no rows."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
 def _sent_as(kind: str) -> str:
     return "text" if kind in _JSON or kind.endswith("[]") else kind
 

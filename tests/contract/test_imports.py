@@ -40,7 +40,7 @@ def test_the_import_contracts_hold():
         ("services/contracts/planted.py", "import random"),
         ("services/runtime/planted.py", "import services.grid.tree"),
         ("services/notify/planted.py", "import services.dedup"),
-        ("services/notify/domain/planted.py", "import services.notify.store"),
+        ("services/notify/domain/planted.py", "import services.notify.notices"),
     ],
 )
 def test_a_planted_breach_is_found(copied: Path, file: str, line: str):

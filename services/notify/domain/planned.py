@@ -1,9 +1,9 @@
 """What to tell who was told until when planned work lasts: that its end has moved. Pure.
 
-Decided here: which change matters. It is the rule of an incident's estimate (``decide``): by more than so much since
-the customer was told one, and not to a time that has passed. And in which order the words of planned work and of an
-incident count, which come on different topics: nobody is told what was so before what they have been told. Never here:
-that a plan answers a report, or no longer.
+Decided here: which change matters. It is the rule of an incident's estimate (``comparison``): by more than so much
+since the customer was told one, and not to a time that has passed. And in which order the words of planned work and of
+an incident count, which come on different topics: nobody is told what was so before what they have been told. Never
+here: that a plan answers a report, or no longer.
 """
 
 from __future__ import annotations
