@@ -16,7 +16,6 @@ from services.notify import book, customers, metrics, notices
 from services.notify.domain.comparison import Occasion
 from services.notify.domain.decide import decide
 from services.notify.domain.incident import News
-from services.notify.domain.notice import Stage
 from services.notify.domain.quiet_hours import owed_by_now
 from services.runtime.postgres import connected, later_if_away
 from services.runtime.rows import columns
@@ -67,10 +66,6 @@ SET state = 'superseded', superseded_by = NULL, held_until = NULL
 FROM unnest($1::uuid[], $2::uuid[]) AS v (incident_id, recipient_id)
 WHERE n.incident_id = v.incident_id AND n.recipient_id = v.recipient_id
   AND (n.state = 'superseded' OR (n.state = 'pending' AND n.held_until IS NOT NULL))
-"""
-# That a time has passed is said under one revision: it was taken for told, and may be so later.
-_NOT_TOLD: Final = """
-DELETE FROM notice WHERE notice_id = ANY($1::uuid[]) AND state = 'superseded' AND doubted_at IS NULL
 """
 # What was held stood for what their customers know. Without it, a time that they were told before may pass: who watches
 # for it looks again.
@@ -157,7 +152,6 @@ class Morning:
         await self._say(tx, said, wording, now)
         told = {(one.incident_id, one.recipient_id): one.notice_id for one in said}
         untold = [row for key, row in owed.items() if told.get(key) != row["notice_id"]]
-        await tx.execute(_NOT_TOLD, [row["notice_id"] for row in untold if row["stage"] == Stage.ETR_PASSED])
         await tx.execute(_LOOK_AGAIN, list({incident for incident, _ in owed_now - told.keys()}))
         for row in untold:
             metrics.BECAME.labels(row["stage"], row["channel"], "superseded").inc()

@@ -55,6 +55,14 @@ _NOTICE: Final = Table.of(
 _FIELDS: Final = attrgetter(*_NOTICE.columns)
 _MADE: Final = Table("notice", {**_NOTICE.kinds, "rules": "text", "made_at": "timestamptz"})
 _ADD_NOTICES: Final = f"{_MADE.adding(1)} ON CONFLICT (notice_id) DO NOTHING RETURNING notice_id, seq"
+# What is due of an incident, was out of date for a while and reached nobody, is made anew: it is the newest word then.
+_MAKE_ANEW: Final = """
+DELETE FROM notice WHERE notice_id = ANY(ARRAY(
+    SELECT notice_id FROM notice
+    WHERE notice_id = ANY($1::uuid[]) AND state = 'superseded' AND doubted_at IS NULL AND incident_id IS NOT NULL
+    ORDER BY notice_id FOR UPDATE
+))
+"""
 _PROMISED: Final = """
 SELECT DISTINCT ON (recipient_id, planned_id) recipient_id, planned_id, etr, caused_at
 FROM notice WHERE planned_id = ANY($1::uuid[]) AND recipient_id = ANY($2::uuid[]) AND etr IS NOT NULL
@@ -165,13 +173,14 @@ async def add_notices(tx: Connection, words: Sequence[Notice | Unsaid], *, rules
 
     Args:
         tx: The batch's transaction.
-        words: What was decided, in that order. A notice that was made before is left as it is.
+        words: What was decided, in that order. A notice that is there is left as it is.
         rules: Digest of the templates file in force.
         now: The batch's instant.
     """
     notices = [one for one in words if isinstance(one, Notice)]
     new: Mapping[UUID, int] = {}
     if notices:
+        await tx.execute(_MAKE_ANEW, [one.notice_id for one in notices])
         rows = await tx.fetch(_ADD_NOTICES, *columns((*_FIELDS(one), rules, now) for one in notices))
         new = {row["notice_id"]: row["seq"] for row in rows}
     replaced = _replaced(words, new)

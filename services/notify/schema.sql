@@ -83,7 +83,7 @@ CREATE TABLE IF NOT EXISTS subscription (
 CREATE INDEX IF NOT EXISTS subscription_report ON subscription (report_id);
 
 -- Everything ever decided to be told: the log against which the next decision is made, and the queue of what is
--- still to be sent. A row is never deleted while its incident may change.
+-- still to be sent. While its incident may change, only what reached nobody is deleted: as it is made anew.
 --
 --   pending ──claim──▶ sending ──▶ sent
 --      ▲                  │ ├────▶ failed      refused, or tried too often

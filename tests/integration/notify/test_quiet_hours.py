@@ -91,7 +91,7 @@ class Incident:
 async def sends(deliveries, receiver, desk, *, held):
     """Send until nothing but what is held waits."""
     task = deliveries.start(deliveries.make(deliveries.webhook(receiver.url)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (rows := [row for row in await desk.notices() if row["state"] in {"pending", "sending"}]) and not (
             len(rows) == held and all(row["held_until"] for row in rows)
         ):

@@ -26,7 +26,8 @@ def live(database_dsn: str) -> Iterator[Live]:
 
 
 def test_everybody_has_the_last_word_once_from_whichever_of_two_processes(live: Live) -> None:
-    assert not {seed: how for seed in range(3) if (how := broken(live, story(seed)))}
+    """In the last one a process had the settings of a night longer than the other."""
+    assert not {seed: how for seed in (*range(3), 600_442) if (how := broken(live, story(seed)))}
 
 
 def test_control_two_that_send_the_same_are_found(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
