@@ -156,7 +156,7 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: 
     weigh, at = state.likelihood, made_at.timestamp()
     seen = 0
     alone: float | None = None
-    word = _said_over(state, leaf, made_at)
+    word: tuple[str, Restored] | None = None
     for step in state.path(leaf):
         if step.device in state.by_device:
             return  # an outage that the report is no part of stands there: nothing above it is asked
@@ -167,6 +167,7 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: 
             continue
         seen = len(under)
         if alone is None:
+            word = _said_over(state, leaf, made_at)
             alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
         if step.kind in weigh.rates:  # else a class that is never predicted
             before = 0.0 if word is None else _lasted(state, *word, step.device, under, at)

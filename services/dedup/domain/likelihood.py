@@ -201,7 +201,10 @@ class Likelihood:
 
         ``before`` is that of ``called_since``.
         """
-        return self._weight * quiet * math.log1p(-self.called_since(elapsed, before)) if quiet > 0 else 0.0
+        if quiet <= 0:
+            return 0.0
+        called = self.called_since(elapsed, before) if before else self.called_by(elapsed)  # hot: a call less
+        return self._weight * quiet * math.log1p(-called)
 
     def explained(
         self, parts: Iterable[Part], begun: float, of: Mapping[int, T], own: Callable[[T], float]
