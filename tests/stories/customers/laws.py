@@ -278,7 +278,8 @@ def everybody_has_the_last_word(
         if stand.state is IncidentState.RESTORED or stand.etr is None:
             continue
         if now is None:
-            assert told[-1].etr is None, f"that their time has passed nobody told: {who} {incident}"
+            by_ref = [one.letter for one in letters[who] if one.letter.ticket_ref == told[-1].ticket_ref]
+            assert None in {told[-1].etr, by_ref[-1].etr}, f"that their time has passed nobody told: {who} {incident}"
         elif stand.etr.at > now:
             known = next((one.etr for one in reversed(told) if one.incident_id is not None), None)
             near = known is not None and abs(known - stand.etr.at) <= _NEAR
