@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.grid.districts import TOWNS, district_before
 from services.grid.english import DISTRICT_LAST, building_in, district_in, english, in_chinese_order, room_in
 from services.grid.estates import ESTATES, ESTATES_OR_NOT, NO_NAME
 from services.grid.numerals import NUMERALS, SECTION, UNITS, run_together, western
@@ -23,8 +24,17 @@ from services.grid.parts import PART, part_at, quarter_of
 from services.grid.short_names import short_of
 from services.grid.spelling import LATIN, SHORT, normalise
 from services.grid.traditional import TRADITIONAL, simplified
+from services.grid.turned import number_last
 from services.grid.typed import typed
-from services.grid.villages import SHORTEST_VILLAGE, group_in, names_a_hamlet, village_before, without_words
+from services.grid.villages import (
+    SHORTEST_VILLAGE,
+    farm_at,
+    group_in,
+    names_a_hamlet,
+    village_before,
+    without_committee,
+    without_words,
+)
 
 if TYPE_CHECKING:
     from services.grid.typed import Typed
@@ -38,11 +48,9 @@ _OURS: Final = re.compile(
     r"(?:我们家?|我家?|咱们?|俺们?|本|这个?|整个?|(?<!安)全)(?:这个|这里的?|这边的?)?小区(?:里面?)?的?"
 )
 """Whose estate it is, and not what it is called."""
-_DISTRICT: Final = re.compile(r"(\d{1,5}|[\u4e00-\u9fff]{1,6})(?:(?<![小社园校片])区|县|镇|乡|街道)")
-_TOWNS: Final = re.compile(r"^.*[省市](?=.{2})")
 _COMMUNITY: Final = re.compile(r"^.*(?:社区(?:居委会)?|居委会|居民委员会|村委会|村民委员会)(?=.{2})")
 """A file may name the community that a road or an estate lies in: 荆丰社区文一西路."""
-_WITHIN: Final = re.compile(rf"{_TOWNS.pattern}|{_COMMUNITY.pattern}")
+_WITHIN: Final = re.compile(rf"{TOWNS.pattern}|{_COMMUNITY.pattern}")
 _ROAD: Final = re.compile(
     r"([\u4e00-\u9fff\d]{1,12}?)((?:大道|大街|胡同|(?<![线电短马道铁半条])路(?!灯|由|过|上(?!的?\d))|(?<!条)街(?!道|坊)|(?<![街大])道(?!路)|巷)"
     rf"(?:{SECTION})?|(?:(?<![家公夜村屋店院城心手这那哪])里|坊)(?=\d{{1,4}}号))"
@@ -62,19 +70,23 @@ _OF_A_LANE: Final = re.compile(r"(?:(\d{1,3})支?弄)?(\d{1,4})(?:号|$| )")
 _LONGEST_SECOND: Final = 2  # digits; more are a room
 _ESTATES: Final = (
     rf"{ESTATES}|(?:{ESTATES_OR_NOT})(?=\d|[a-z]栋)"
-    "|(?<![农全们本这个我咱俺各每壁乡那该整])村(?=[停没断跳全整都大突里委村口部东南西北我这 ]|附近|旁|小学|$)"
+    "|(?<![农全们本这个我咱俺各每壁乡那该整])村"
+    "(?=[停没断跳全整都大突里委村口部东南西北我这邻怎就 ]|附近|旁|小学|一片|好像|周围|$)"
+    "|嘎查|渔港"
 )
 _OF_AN_ESTATE: Final = re.compile(
     r"(?:里面?的?)?(?:(\d{1,4})号(?=$|[ -]?\d{3}|\d{1,2}单元|附近|旁|对面)|(3[2-9]|[4-9]\d|\d{3,4})号(?=[停没断跳全突])"
     r"|(\d{1,3})楼(?=\d{1,2}单元))"
 )
 """The building of an estate that is numbered as a house is. Before 停电, 10号 may as well be the tenth of the month."""
-_COMMITTEE: Final = re.compile(r"(?<=村)(?:村?民)?委(?:员?会)?(?=\d)")
-"""What stands in a customer file between a village and its group: 河口村民委员会7组 is 河口村7组."""
+_COMMITTEE: Final = re.compile(r"(?<=村)(?:村?民)?委(?:员?会)?(?=\d)|(?<=[\u4e00-\u9fff])(?:行政|自然)(?=村)")
+"""What stands in a customer file between a village and its group, or before 村: 河口村民委员会7组, 河口行政村7组."""
+_METER_BOX: Final = re.compile(r"[(（]?(?:电?表箱|箱号|电表号)[:：]?\d{1,12}[)）]?$")
+"""What some files have behind the address."""
 _DEVICE: Final = re.compile(r"\d组[#第]?\d{0,3}[#号]?(?:台[变区]|箱[变式]|配[变电]|公[变用]|专变|杆|变)")
 """卫星8组1号台变 is what a transformer is called."""
 _VILLAGE_OF_A_TOWN: Final = re.compile(r"(?<=[镇乡])(?:(?![路街])[\u4e00-\u9fff]){1,4}?(?<![农全们本这个各每那该整])村")
-_VILLAGES: Final = ("村", "庄", "屯", "寨", "堡", "湾", "嘎查")
+_VILLAGES: Final = ("村", "庄", "屯", "寨", "堡", "湾", "嘎查", "渔港", "连", "分场", "工区", "作业区")
 _AN_ESTATE: Final = re.compile(ESTATES)
 _ESTATE_END: Final = re.compile(_ESTATES)
 """Without it there is no estate: to look for one in a text that names none is half of reading it."""
@@ -230,7 +242,7 @@ def parse(text: str) -> Address:
     if (usual := _USUAL.fullmatch(text)) is not None:
         district, road, number, building, unit, room = usual.groups("")
         return Address(district, road, int(number), "", building, unit, room)
-    plain = normalise(text[:_LONGEST])
+    plain = normalise(_METER_BOX.sub("", text[:_LONGEST]))
     if not plain:
         return Address()
     if LATIN.search(plain) is not None and (found := typed(plain)) is not None:
@@ -266,7 +278,7 @@ class _Numbered(NamedTuple):
 def _chinese(plain: str) -> Address:
     if LATIN.search(plain) is not None:
         plain = in_chinese_order(plain)
-    plain = _COMMITTEE.sub("", _LEAD_IN.sub("", _OURS.sub("", plain)))
+    plain = number_last(_COMMITTEE.sub("", _LEAD_IN.sub("", _OURS.sub("", plain))))
     near = _NEAR.search(plain) is not None
     if (village := _group(plain, near=near)) is not None:
         return village
@@ -281,7 +293,7 @@ def _chinese(plain: str) -> Address:
     first = min((found.start() for found in (road, estate) if found is not None), default=len(plain))
     last = max(road.end() if road is not None else 0, named) or len(plain)
     until = road.end() if road is not None else named - 1 if estate is not None else last
-    district, start = _district(plain, last, until)
+    district, start = district_before(plain, last, until)
     road_name = _WITHIN.sub("", plain[max(start, road.start()) : road.end()]) if road is not None else ""
     estate_name = ""
     if road is None and estate is None and (of_town := _VILLAGE_OF_A_TOWN.search(plain)) is not None:
@@ -360,20 +372,6 @@ def _numbered(plain: str, at: int) -> _Numbered | None:
     return _Numbered(STREET_ROW, "", "", at, at, readings) if readings else None
 
 
-def _district(plain: str, last: int, until: int) -> tuple[str, int]:
-    """Return the last district that stands before ``last`` and ends no later than ``until``, and where it ends.
-
-    A town right behind its county is one with it: 平川县清溪镇, 余杭区五常街道.
-    """
-    district, start = "", 0
-    for found in _DISTRICT.finditer(plain, 0, last):
-        if found.end() > until:
-            break
-        within = district if start and start == found.start() and district.endswith(("区", "县")) else ""
-        district, start = within + _TOWNS.sub("", found[0]), found.end()
-    return district, start
-
-
 def _building_of_an_estate(plain: str, at: int) -> str:
     found = _OF_AN_ESTATE.match(plain, at)
     return (found[1] or found[2] or found[3]) if found is not None else ""
@@ -381,11 +379,14 @@ def _building_of_an_estate(plain: str, at: int) -> str:
 
 def _group(plain: str, *, near: bool) -> Address | None:
     """Return the group or the hamlet of a village that an address names, if it is not on a road."""
+    plain = without_committee(plain)
     group = group_in(plain)
     if group is None or _ROAD.search(plain) is not None:
         return None
-    district, start = _district(plain, group.at - 1, group.at)
-    name = _TOWNS.sub("", village_before(plain, start, group))
+    district, start = district_before(plain, group.at - 1, group.at)
+    if (farm := farm_at(plain, start, group.at)) is not None:
+        district, start = district + farm[0], farm.end()
+    name = TOWNS.sub("", village_before(plain, start, group))
     if not (group.is_numbered and name.endswith(_VILLAGES)):
         # Any name may be a village's (孙家洼3组), if nothing else is named.
         name = without_words(name)

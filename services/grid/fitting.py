@@ -91,7 +91,7 @@ def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[Hous
     """
     numbered = any(site.number for site in said.sites)
     steps = (HOUSE_STEPS | NEIGHBOUR_STEPS if said.near else HOUSE_STEPS) if numbered else STREET_STEPS
-    known = (one for one in houses if one.step in steps and not (said.district and one.step >= ANYWHERE))
+    known = (one for one in houses if one.step in steps and _may_lie_there(said, alike, one))
     fit = [one for one in known if said.near or _has_building(said, one)]
     if not numbered:
         fit = [one for one in fit if not is_road(one.street) and alike.how(one.street) in {*BY_SHORT_NAME, How.SOUND}]
@@ -101,6 +101,13 @@ def believed(said: Address, alike: Alike, houses: Sequence[House]) -> tuple[Hous
     if best is How.SHORT and len(estates) < len(likeliest) and (numbered or estates):
         return estates if numbered else ()
     return likeliest
+
+
+def _may_lie_there(said: Address, alike: Alike, house: House) -> bool:
+    """Tell whether a house may lie in the district that was said; a village without its 村 is by its own name."""
+    if not said.district or house.step < ANYWHERE:
+        return True
+    return alike.how(house.street) is How.SHORT and is_village(house.street)
 
 
 def without_known_road(said: Address, houses: Sequence[House], *, crowded: bool) -> Address | None:

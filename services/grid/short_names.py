@@ -53,7 +53,7 @@ _OUT: Final = (
 )
 _OUT_ANYWHERE: Final = re.compile(_OUT)
 _DARK: Final = re.compile(
-    rf"(?:您好|你好|喂|请问|麻烦|{_WHEN})*(?:我们?家?)?(?:住|在|是|住在)?{_NAME}{_PART}{_THERE}{_WHOSE}{_WHEN}*(?:都|是|就|了)*{_OUT}"
+    rf"(?:您好|你好|喂|请问|麻烦|{_WHEN})*(?:我们?(?:家|这边|这里)?)?(?:住|在|是|住在)?{_NAME}{_PART}{_THERE}{_WHOSE}{_WHEN}*(?:都|是|就|了)*{_OUT}"
 )
 _ROAD_FIRST: Final = re.compile(
     r"(?:您好|你好|喂|请问|麻烦)*(?:(?:我们?)?(?:家住在?|家在|住在?|家|们))?"
@@ -63,12 +63,17 @@ _ROAD_FIRST: Final = re.compile(
 _LIVES: Final = re.compile(
     rf"(?:您好|你好|喂)*(?:我们?家?住在?|我们?家?在|家住在?|住在|(?:我|我们)?(?:这里|这边)是|地址[是在]?|位置[是在]?){_NAME}{_PART}{_THERE}"
 )
+_IN_CHARGE: Final = re.compile(
+    rf"(?:您好|你好|喂|请问)*我们?(?:这边|这里)?是{_NAME}{_PART}的?(?P<near>(?!))?"
+    "(?:物业|业委会|管理处|居委会|村委会|村民?委|网格员|保安|门卫|村长|村支书|队长|楼长|社区工作)"
+)
+"""Who looks after a place speaks for all of it: 我是湖畔花园物业."""
 _ALONE: Final = re.compile(rf"{_NAME}{_PART}{_THERE}")
 _DISTRICT: Final = re.compile(r"^.{1,7}?[市区县镇乡](?=..)")
 _OF_A_TOWN: Final = re.compile(r"^.{2,7}?[镇乡](?=..)")
 _NO_NAME: Final = re.compile(
-    "^报|^家|家里|家中|全家|大家|屋|楼|隔壁|邻居|小区|社区|村里|村子|全村|整村|镇上|街上|路边|路上|城区|市区|县城|学校|医院|公司|单位|工厂|厂里|厂房|车间|商场|超市|市场|"
-    "菜场|公园|广场|宾馆|酒店|饭店|银行|车站|地铁|高铁|政府|办公|宿舍|教室|店里|门店|商铺|店铺|门面|外地|外面|外头|上班|回家|"
+    "^报|^家|家里|家中|全家|大家|(?<![老新大])屋|楼|隔壁|邻居|小区|社区|村里|村子|全村|整村|镇上|街上|路边|路上|城区|市区|县城|学校|医院|公司|单位|工厂|厂里|厂房|车间|商场|超市|(?<![\u4e00-\u9fff]{2})市场|"
+    "菜场|菜市场|公园|(?<![\u4e00-\u9fff]{2})广场|宾馆|酒店|饭店|银行|车站|地铁|高铁|政府|办公|宿舍|教室|店里|门店|商铺|店铺|门面|外地|外面|外头|上班|回家|"
     "[今昨前明]天|[今昨]晚|早上|上午|中午|下午|晚上|半夜|凌晨|夜里|刚才|刚刚|现在|目前|突然|忽然|一直|经常|已经|又|还|全部|全都|到处|整个|"
     "整栋|整片|整条|周围|附近|所有|一片|大面积|线路|变压|空调|冰箱|热水|设备|打雷|下雨|刮风|台风|暴雨|雷雨|计划|通知|临时|检修|施工|"
     "什么|怎么|为何|多久|几点|小时|分钟|星期|周[一二三四五六日]|[上下本]周|可能|好像|应该|因为|所以|如果|但是|而且|没有|大概|估计"
@@ -181,7 +186,12 @@ def bare_in(text: str, *, is_address: bool = False) -> Bare | None:
     plain = simplified(western(text[:_LONGEST_TEXT]))
     for clause in _CLAUSE.findall(plain):
         alone = _ALONE.fullmatch(clause)
-        found = (alone if is_address else None) or _LIVES.fullmatch(clause) or _DARK.match(clause)
+        found = (
+            (alone if is_address else None)
+            or _LIVES.fullmatch(clause)
+            or _IN_CHARGE.match(clause)
+            or _DARK.match(clause)
+        )
         if found is None and alone is not None and _is_dark(alone["name"], plain):
             found = alone
         if found is not None and _is_whose(found) and not _is_surely_called(found["name"]):

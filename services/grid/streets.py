@@ -46,7 +46,8 @@ def street_names(said: str) -> tuple[str, ...]:
         return ()
     if said.isascii():
         return _english_names(said)
-    endings = [said[n:] for n in range(max(0, len(said) - 9), max(1, len(said) - 2))]
+    begins = range(max(0, len(said) - 9), max(1, len(said) - 2))
+    endings = [said[n:] for n in begins if not (n and said[n - 1 : n + 1].isdigit())]  # 6连 is no ending of 16连
     others: list[str] = [name for one in endings for name in _other_villages(one)]
     for name in endings:
         cut = 2 if name.endswith(("大道", "大街", "胡同")) else 1
