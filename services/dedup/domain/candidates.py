@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain.events import Evidence
-from services.dedup.domain.incident import CONTRADICT, Incident
+from services.dedup.domain.incident import Incident
 from services.dedup.domain.likelihood import Part
 from services.dedup.domain.state import Step
 from services.grid.device import DeviceType
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.dedup.domain.likelihood import Likelihood
-    from services.dedup.domain.state import AreaState, Restored
+    from services.dedup.domain.state import AreaState
 
 _NEWEST: Final = 24
 """Incidents under one device that are looked at, newest first: its own outage would show in these."""
@@ -70,7 +70,6 @@ class Asked(NamedTuple):
         alone: How likely the report is as an outage of its own device.
         often: How much more often than believed one place is dark there lately, as a logarithm: each outage that
             it would explain is the likelier to be one of those.
-        before: Seconds that its outage had lasted when somebody said that it is over, if the report contradicts that.
     """
 
     step: Step
@@ -81,7 +80,6 @@ class Asked(NamedTuple):
     spare: float
     alone: float
     often: float
-    before: float
 
 
 class _Found(NamedTuple):
@@ -156,7 +154,6 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: 
     weigh, at = state.likelihood, made_at.timestamp()
     seen = 0
     alone: float | None = None
-    word: tuple[str, Restored] | None = None
     for step in state.path(leaf):
         if step.device in state.by_device:
             return  # an outage that the report is no part of stands there: nothing above it is asked
@@ -167,42 +164,20 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: 
             continue
         seen = len(under)
         if alone is None:
-            word = _said_over(state, leaf, made_at)
             alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
-        if step.kind in weigh.rates:  # else a class that is never predicted
-            before = 0.0 if word is None else _lasted(state, *word, step.device, under, at)
-            yield _ask(state, step, under, at, now, alone, margin, before)
-
-
-def _said_over(state: AreaState, leaf: str, made_at: datetime) -> tuple[str, Restored] | None:
-    """Return the highest device above a place that was said to have power again shortly before a call, and the word."""
-    found: tuple[str, Restored] | None = None
-    for device in state.upstream(leaf) if state.restored else ():
-        last = state.restored.get(device)
-        if last is not None and last.restored_at <= made_at <= last.restored_at + state.rules.still_out:
-            found = device, last
-    return found
-
-
-def _lasted(
-    state: AreaState, over: str, word: Restored, device: str, under: Mapping[int, Incident], at: float
-) -> float:
-    """Return how long ago the outage of a device began that was said to be over, if enough contradict that; else 0."""
-    if not state.is_under(device, over):
-        return 0.0
-    still_out = 1 + sum(one.standing.callers for one in under.values() if one.continues == word.incident_id)
-    return at - word.since.timestamp() if still_out >= CONTRADICT else 0.0
+        if (rate := weigh.rates.get(step.kind)) is not None:  # else a class that is never predicted
+            yield _ask(state, step, under, rate, at, now, alone, margin)
 
 
 def _ask(
     state: AreaState,
     step: Step,
     under: dict[int, Incident],
+    rate: float,
     at: float,
     now: float,
     alone: float,
     margin: float,
-    before: float,
 ) -> Asked:
     """Return what one device's outage could explain, when it may have begun, and how much that can gain at most."""
     weigh, customers = state.likelihood, step.customers
@@ -210,7 +185,7 @@ def _ask(
     starts = _starts(newest, at, lead := weigh.lead(customers))
     there_before = bisect_left(newest, (starts[-1],))  # before any of these: no part of it, and not to be weighed
     parts = [state.weighed(under[order]) for _, order in newest[there_before:]]
-    spare = weigh.rates[step.kind] + weigh.first(customers) - weigh.call(lead)
+    spare = rate + weigh.first(customers) - weigh.call(lead)
     often = _more_often(state, step.device, newest, at)
     alone += often
     bounds: list[float] = []
@@ -228,9 +203,9 @@ def _ask(
         if bound > margin:
             bound = room + weigh.call(at - begun) + spare - alone
         if bound > margin:
-            bound += weigh.silence(customers - callers - 1, now - begun, before)
+            bound += weigh.silence(customers - callers - 1, now - begun)
         bounds.append(bound)
-    return Asked(step, under, parts, starts, bounds, spare, alone, often, before)
+    return Asked(step, under, parts, starts, bounds, spare, alone, often)
 
 
 def _more_often(state: AreaState, device: str, newest: Sequence[tuple[float, int]], at: float) -> float:
@@ -282,8 +257,7 @@ def best_start(
         incidents, together, apart, callers = weigh.explained(asked.parts, begun, asked.under, own)
         if not incidents:
             continue
-        quiet = weigh.silence(customers - callers - 1, now - begun, asked.before)
-        together += weigh.call(at - begun) + asked.spare + quiet
+        together += weigh.call(at - begun) + asked.spare + weigh.silence(customers - callers - 1, now - begun)
         apart += asked.often * len(incidents)
         gain = together - apart - asked.alone
         if gain > above and (best is None or gain > best.gain):

@@ -359,8 +359,7 @@ class _Decision(Draft):
         if incident.frozen:
             propose_below(self, incident, now)
         elif is_sparse(self.state, incident, now):
-            reports, before = incident.reports.values(), incident.lasted_before
-            pieces = partition(self.state, incident.device.id, reports, now, before)
+            pieces = partition(self.state, incident.device.id, incident.reports.values(), now)
             self._take_apart(incident, pieces, now)
         self.look_again(incident.incident_id, relook.since, relook.step + 1)
 
@@ -371,6 +370,6 @@ class _Decision(Draft):
             return
         kept = max(free, key=lambda piece: len(piece.reports))
         rule = Rule.APART if len(pieces) > 1 else Rule.MOVED_DOWN
-        whole = as_one(self.state, incident.device.id, incident.reports.values(), now, incident.lasted_before)
+        whole = as_one(self.state, incident.device.id, incident.reports.values(), now)
         evidence = evidence_apart(incident, whole, pieces)
         self.split(incident, kept, [piece for piece in pieces if piece is not kept], rule, evidence)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 ADDRESSES = 5
 """Addresses an order carries at most."""
-CONTRADICT = 3
-"""Callers who contradict a word that power is back: two may have a fault each that shows by it."""
 
 
 @dataclass(slots=True)
@@ -224,14 +222,6 @@ class Incident:
         if first is None:
             raise AssertionError("an incident has a report")
         return first
-
-    @property
-    def lasted_before(self) -> float:
-        """Seconds that its outage had lasted when it was said to be over and these calls contradicted that; else 0."""
-        since = self.out_since
-        if since is None or self.standing.callers < CONTRADICT:
-            return 0.0
-        return max(0.0, self.standing.calls[0] - since.timestamp())
 
     @property
     def began_at(self) -> datetime:

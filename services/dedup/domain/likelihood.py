@@ -42,8 +42,6 @@ _STILL: Final = 0.5  # seconds: no delay is taken for shorter
 _CERTAIN: Final = -30.0
 _STRAYS: Final = 3  # earliest calls that may have nothing to do with it
 _ONE_IN: Final = 20  # of many calls, this share more: clocks are off in every storm
-_AGAIN: Final = 0.1
-"""Share of those who had called of an outage who do once more where it is said to be over and is not."""
 _APART: Final = 300.0  # seconds
 _SURELY: Final = 2  # calls of which none is taken for a stray
 _ROUNDING: Final = 1e-6
@@ -186,25 +184,9 @@ class Likelihood:
             return 0.0
         return self.share * 0.5 * math.erfc((self.location - math.log(elapsed)) / (self._spread * _SQRT2))
 
-    def called_since(self, elapsed: float, before: float) -> float:
-        """Return the same where power had been away for the seconds ``before``, and was said to be back.
-
-        Who would call mostly did then: so the probability is that of the others, and of some who call again.
-        """
-        if not before:
-            return self.called_by(elapsed)
-        earlier = self.called_by(before)
-        return (self.called_by(before + elapsed) - earlier) / (1.0 - earlier) + _AGAIN * self.called_by(elapsed)
-
-    def silence(self, quiet: int, elapsed: float, before: float = 0.0) -> float:
-        """Return the weighed log probability that ``quiet`` customers without power have not called yet.
-
-        ``before`` is that of ``called_since``.
-        """
-        if quiet <= 0:
-            return 0.0
-        called = self.called_since(elapsed, before) if before else self.called_by(elapsed)  # hot: a call less
-        return self._weight * quiet * math.log1p(-called)
+    def silence(self, quiet: int, elapsed: float) -> float:
+        """Return the weighed log probability that ``quiet`` customers without power have not called yet."""
+        return self._weight * quiet * math.log1p(-self.called_by(elapsed)) if quiet > 0 else 0.0
 
     def explained(
         self, parts: Iterable[Part], begun: float, of: Mapping[int, T], own: Callable[[T], float]
@@ -281,31 +263,15 @@ class Likelihood:
         """Return the log likelihood that each caller's own line broke; only at a transformer are there homes."""
         return callers * self._own_line if kind is _FEEDS_HOMES else -math.inf
 
-    def outage(
-        self,
-        kind: DeviceType,
-        customers: int,
-        calls: Sequence[float],
-        callers: int,
-        now: float,
-        before: float = 0.0,
-    ) -> float:
+    def outage(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int, now: float) -> float:
         """Return the log likelihood of one outage of one device, or of the homes at it that called if that is higher.
 
         A transformer of many homes that is out and has one of them call is less likely than that one home's own line.
         The arguments are those of ``of_device``.
         """
-        return max(self.of_device(kind, customers, calls, callers, now, before), self.homes(kind, callers))
+        return max(self.of_device(kind, customers, calls, callers, now), self.homes(kind, callers))
 
-    def of_device(
-        self,
-        kind: DeviceType,
-        customers: int,
-        calls: Sequence[float],
-        callers: int,
-        now: float,
-        before: float = 0.0,
-    ) -> float:
+    def of_device(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int, now: float) -> float:
         """Return the log likelihood of one outage of one device.
 
         Args:
@@ -314,13 +280,12 @@ class Likelihood:
             calls: Times of the earliest calls, ascending, at least one.
             callers: How many customers have called in all.
             now: Until when the rest have kept silent.
-            before: Seconds it had lasted when somebody said that it is over, if these calls contradict that.
         """
         lead = self.lead(customers)
         base = self._base(kind, customers)
         if len(calls) <= _SURELY:
             begun = calls[0] - lead
-            total = base + self.silence(customers - callers, now - begun, before)
+            total = base + self.silence(customers - callers, now - begun)
             return total if len(calls) == 1 else self.calls(calls[1:], begun, total)
         best = -math.inf
         strays = 0.0
@@ -329,7 +294,7 @@ class Likelihood:
                 strays += self.stray
                 continue  # close to the one before: if that was no stray, this begins nothing
             begun = calls[n] - lead
-            total = base + strays + self.silence(customers - callers, now - begun, before)
+            total = base + strays + self.silence(customers - callers, now - begun)
             best = max(best, self.calls(calls[n + 1 :], begun, total))
             strays += self.stray
         return best

@@ -55,11 +55,10 @@ def propose_below(draft: Draft, incident: Incident, now: float, *, joins: Report
     device = incident.device.id
     if is_sparse(state, incident, now):
         reports = (*incident.reports.values(), *(() if joins is None else (joins,)))
-        before = incident.lasted_before
-        pieces = partition(state, device, reports, now, before)
+        pieces = partition(state, device, reports, now)
         device = max(pieces, key=lambda piece: len(piece.reports)).device
         if device not in {incident.device.id, proposed}:
-            evidence = evidence_apart(incident, as_one(state, incident.device.id, reports, now, before), pieces)
+            evidence = evidence_apart(incident, as_one(state, incident.device.id, reports, now), pieces)
             draft.events.append(a.RelocationProposed(incident.incident_id, device, Rule.ELSEWHERE, evidence))
     if (
         device == incident.device.id

@@ -43,16 +43,15 @@ def is_sparse(state: AreaState, incident: Incident, now: float) -> bool:
     weigh = state.likelihood
     n = incident.customers_served
     begun = state.onset(incident) - weigh.lead(n)
-    called = weigh.called_since(now - begun, incident.lasted_before)
-    return incident.standing.callers < state.rules.inference.enough * n * called
+    return incident.standing.callers < state.rules.inference.enough * n * weigh.called_by(now - begun)
 
 
-def as_one(state: AreaState, device: str, reports: Iterable[Report], now: float, before: float = 0.0) -> float:
+def as_one(state: AreaState, device: str, reports: Iterable[Report], now: float) -> float:
     """Return how likely one outage of ``device`` made these reports; the arguments are those of ``partition``."""
-    return _score(state, device, [(report.made_at.timestamp(), report.caller) for report in reports], now, before)
+    return _score(state, device, [(report.made_at.timestamp(), report.caller) for report in reports], now)
 
 
-def partition(state: AreaState, device: str, reports: Iterable[Report], now: float, before: float = 0.0) -> list[Piece]:
+def partition(state: AreaState, device: str, reports: Iterable[Report], now: float) -> list[Piece]:
     """Return the likeliest explanation of the reports under a device; none is one that telemetry shows closed.
 
     Args:
@@ -60,7 +59,6 @@ def partition(state: AreaState, device: str, reports: Iterable[Report], now: flo
         device: A device that all the reports are under.
         reports: In the order they joined.
         now: Until when the others have kept silent.
-        before: Seconds that their outage had lasted when somebody said that it is over, if they contradict that.
     """
     chains: dict[str | None, tuple[str, ...]] = {}
     calls: list[_Call] = []
@@ -69,7 +67,7 @@ def partition(state: AreaState, device: str, reports: Iterable[Report], now: flo
         if chain is None:
             chain = chains[report.device] = _chain(state, device, report.device)
         calls.append(_Call(report.made_at.timestamp(), chain, report.caller, report))
-    return _best(state, 0, calls, now, before)
+    return _best(state, 0, calls, now)
 
 
 def _chain(state: AreaState, device: str, place: str | None) -> tuple[str, ...]:
@@ -80,23 +78,23 @@ def _chain(state: AreaState, device: str, place: str | None) -> tuple[str, ...]:
     return tuple(reversed(up[: up.index(device) + 1]))
 
 
-def _best(state: AreaState, depth: int, calls: list[_Call], now: float, before: float) -> list[Piece]:
+def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[Piece]:
     """Return the likeliest outages for calls that share their chains up to ``depth``."""
     branches = _branches(depth, calls)
     while len(branches) == 1 and None not in branches:
         depth += 1
         branches = _branches(depth, calls)
     device = calls[0].chain[depth]
-    score = _score_of(state, device, calls, now, before)
+    score = _score_of(state, device, calls, now)
     if len(branches) == 1:
         return [Piece(device, _reports(calls), score)]
     shut = bool(state.telemetry.known) and state.telemetry.closed(device, min(call.report.made_at for call in calls))
     apart: list[Piece] = []
     for branch, under in branches.items():
         if branch is None:
-            apart.append(Piece(device, _reports(under), _score_of(state, device, under, now, before)))
+            apart.append(Piece(device, _reports(under), _score_of(state, device, under, now)))
         else:
-            apart += _best(state, depth + 1, under, now, before)
+            apart += _best(state, depth + 1, under, now)
     margin = state.rules.inference.split_margin
     if shut or sum(piece.score for piece in apart) > score + margin:
         return apart
@@ -115,13 +113,11 @@ def _reports(calls: list[_Call]) -> tuple[Report, ...]:
     return tuple([call.report for call in calls])
 
 
-def _score_of(state: AreaState, device: str, calls: Sequence[_Call], now: float, before: float) -> float:
-    return _score(state, device, [(call.at, call.caller) for call in calls], now, before)
+def _score_of(state: AreaState, device: str, calls: Sequence[_Call], now: float) -> float:
+    return _score(state, device, [(call.at, call.caller) for call in calls], now)
 
 
-def _score(
-    state: AreaState, device: str, calls: Sequence[tuple[float, str | UUID]], now: float, before: float
-) -> float:
+def _score(state: AreaState, device: str, calls: Sequence[tuple[float, str | UUID]], now: float) -> float:
     """Return how likely one outage of ``device`` made these calls; a customer's repeated call counts once."""
     firsts: dict[str | UUID, float] = {}
     for at, caller in calls:
@@ -129,4 +125,4 @@ def _score(
         if known is None or at < known:
             firsts[caller] = at
     times = sorted(firsts.values())
-    return state.likelihood.outage(state.kind_of(device), state.customers_under(device), times, len(times), now, before)
+    return state.likelihood.outage(state.kind_of(device), state.customers_under(device), times, len(times), now)
