@@ -417,6 +417,10 @@ def test_the_channels_danger_choice_is_a_danger_without_words() -> None:
         ("不是只有我家停电，整栋楼都黑了", False),
         ("It is not only my house that is out", False),
         ("The whole street is dark", False),
+        ("好像就我家没电", False),  # a guess
+        ("感觉是只有我们家停电", False),
+        ("maybe only my house has no power", False),
+        ("就我家没电，邻居好像都有电", True),
     ],
 )
 def test_only_my_house_is_heard(text: str, single: bool) -> None:
