@@ -6,8 +6,6 @@ whatever the environment says.
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from services.dedup.api import make_router as dedup_doors
@@ -27,6 +25,7 @@ from services.router.settings import RouterSettings
 from services.router.tree.book import RuleBook
 from services.runtime.http import make_app
 from services.runtime.keys import KeyRing
+from services.runtime.openapi import operations, reached
 from services.runtime.outbox import Outbox
 from services.runtime.producer import Producer
 from services.runtime.watched import watched_file
@@ -44,9 +43,9 @@ def documents() -> dict[str, dict[str, Any]]:
     """Return the document of each service by its name, with what a generator of clients wants to know beside it."""
     found = {service: app.openapi() for service, app in applications().items()}
     for service, document in found.items():
-        for one in (one for operations in document["paths"].values() for one in operations.values()):
+        for one in operations(document):
             one.setdefault("security", [])  # a door for all: said, not left out
-        told = {tag for operations in document["paths"].values() for one in operations.values() for tag in one["tags"]}
+        told = {tag for one in operations(document) for tag in one["tags"]}
         document["info"] |= {"description": _ABOUT, "license": _LICENCE}
         port = _SETTINGS[service].model_fields["http_port"].default
         document["servers"] = [{"url": f"http://127.0.0.1:{port}", "description": "The stack of `make up`"}]
@@ -57,12 +56,8 @@ def documents() -> dict[str, dict[str, Any]]:
 
 def _pass_on(there: dict[str, Any], here: dict[str, Any], name: str, path: str) -> None:
     """Describe what one service passes on of another's answer as the other describes it."""
-    known, wanted = here["components"]["schemas"], [name]
-    while wanted:
-        one = wanted.pop()
-        if one not in known:
-            known[one] = there["components"]["schemas"][one]
-            wanted += re.findall(r'"#/components/schemas/(\w+)"', json.dumps(known[one]))
+    known, theirs = here["components"]["schemas"], there["components"]["schemas"]
+    known.update((one, theirs[one]) for one in sorted(reached(theirs, [name]) - known.keys()))
     answer = here["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
     answer["schema"] = {"$ref": f"#/components/schemas/{name}"}
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from services.runtime.problems import PROBLEM_JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _PROBLEM: Final = "#/components/schemas/ProblemDetails"
 _ERRORS: Final = frozenset({_PROBLEM, "#/components/schemas/HTTPValidationError"})
@@ -27,7 +27,7 @@ Node = dict[str, Any]
 def for_generators(document: Node) -> Node:
     """Return a document as it is published; one that was put right before stays as it is."""
     schemas = document["components"]["schemas"]
-    for operation in _operations(document):
+    for operation in operations(document):
         _say_problems(operation)
         for kind, named in operation.pop("components", {}).items():
             _gather(document["components"].setdefault(kind, {}), named)
@@ -48,21 +48,26 @@ def for_generators(document: Node) -> Node:
     return document
 
 
+def operations(document: Node) -> Iterator[Node]:
+    """Yield what a document says of each operation."""
+    for of_path in document["paths"].values():
+        yield from of_path.values()
+
+
+def reached(schemas: Node, names: Iterable[str]) -> set[str]:
+    """Return the names of schemas and of all that those refer to."""
+    found, wanted = set[str](), list(names)
+    while wanted:
+        if (name := wanted.pop()) not in found:
+            found.add(name)
+            wanted += _NAMED.findall(json.dumps(schemas[name]))
+    return found
+
+
 def _answered(document: Node, schemas: Node) -> set[str]:
     """Return the schemas that answers are made of. They get further fields, so none may say that it has no others."""
-    found = set[str]()
-    wanted = [_NAMED.findall(json.dumps(one["responses"])) for one in _operations(document)]
-    while wanted:
-        for name in wanted.pop():
-            if name not in found:
-                found.add(name)
-                wanted.append(_NAMED.findall(json.dumps(schemas[name])))
-    return {name for name in found if schemas[name].get("additionalProperties") is False}
-
-
-def _operations(document: Node) -> Iterator[Node]:
-    for operations in document["paths"].values():
-        yield from operations.values()
+    named = [name for one in operations(document) for name in _NAMED.findall(json.dumps(one["responses"]))]
+    return {name for name in reached(schemas, named) if schemas[name].get("additionalProperties") is False}
 
 
 def _say_problems(operation: Node) -> None:
