@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.districts import TOWNS, district_before
 from services.grid.english import DISTRICT_LAST, building_in, district_in, english, in_chinese_order, room_in
-from services.grid.estates import ESTATES, ESTATES_OR_NOT, NO_NAME
-from services.grid.numerals import NUMERALS, SECTION, UNITS, run_together, western
-from services.grid.parts import PART, part_at, quarter_of
+from services.grid.estates import ESTATE_END, SURELY_AN_ESTATE, estate_in, numbered_building_at
+from services.grid.numerals import NUMERALS, UNITS, western
+from services.grid.parts import part_at, quarter_of
+from services.grid.roads import LETTERS, ROAD, number_at
 from services.grid.short_names import short_of
 from services.grid.spelling import LATIN, SHORT, normalise
 from services.grid.traditional import TRADITIONAL, simplified
@@ -30,6 +31,7 @@ from services.grid.villages import (
     SHORTEST_VILLAGE,
     farm_at,
     group_in,
+    joined_to_its_group,
     names_a_hamlet,
     village_before,
     without_committee,
@@ -51,57 +53,13 @@ _OURS: Final = re.compile(
 _COMMUNITY: Final = re.compile(r"^.*(?:社区(?:居委会)?|居委会|居民委员会|村委会|村民委员会)(?=.{2})")
 """A file may name the community that a road or an estate lies in: 荆丰社区文一西路."""
 _WITHIN: Final = re.compile(rf"{TOWNS.pattern}|{_COMMUNITY.pattern}")
-_ROAD: Final = re.compile(
-    r"([\u4e00-\u9fff\d]{1,12}?)((?:大道|大街|胡同|(?<![线电短马道铁半条])路(?!灯|由|过|上(?!的?\d))|(?<!条)街(?!道|坊)|(?<![街大])道(?!路)|巷)"
-    rf"(?:{SECTION})?|(?:(?<![家公夜村屋店院城心手这那哪])里|坊)(?=\d{{1,4}}号))"
-)
-"""A long road has sections, each with its own numbers (人民南路四段); 里 and 坊 are lanes if a house is said."""
-_BEFORE: Final = r"(?:-|靠近|附近的?|上的?|大[概约]|的| ?no ?)?"
-_LETTERS: Final = "甲乙丙丁戊己庚辛"
-_NUMBER: Final = re.compile(
-    rf"{_BEFORE}([{_LETTERS}])?(\d{{1,5}})([{_LETTERS}](?=号))?(?:[-之](\d{{1,4}}))?"
-    rf"(?:号(?:之(\d{{1,3}})|([{_LETTERS}])(?=[\d号院楼门座停没断附 -]|$))?院?|[弄巷]|(?(4)室|(?!))"
-    r"|(?![\d栋室#]|-(?!\d{1,2}-\d{3})|单元|区|期|层|楼|米))"
-)
-"""The number of a house, with 甲 before or after it, or its second number: 12号, 12-3号, 12之3, 甲12号, 12号甲."""
-_DASH_BUILDING: Final = re.compile(rf"{_BEFORE}(\d{{1,5}})-(?=(\d{{1,3}})栋)")
-_RUN_TOGETHER: Final = re.compile(r"(\d{3,7})栋")
-_OF_A_LANE: Final = re.compile(r"(?:(\d{1,3})支?弄)?(\d{1,4})(?:号|$| )")
-_LONGEST_SECOND: Final = 2  # digits; more are a room
-_ESTATES: Final = (
-    rf"{ESTATES}|(?:{ESTATES_OR_NOT})(?=\d|[a-z]栋)"
-    "|(?<![农全们本这个我咱俺各每壁乡那该整])村"
-    "(?=[停没断跳全整都大突里委村口部东南西北我这邻怎就 ]|附近|旁|小学|一片|好像|周围|$)"
-    "|嘎查|渔港"
-)
-_OF_AN_ESTATE: Final = re.compile(
-    r"(?:里面?的?)?(?:(\d{1,4})号(?=$|[ -]?\d{3}|\d{1,2}单元|附近|旁|对面)|(3[2-9]|[4-9]\d|\d{3,4})号(?=[停没断跳全突])"
-    r"|(\d{1,3})楼(?=\d{1,2}单元))"
-)
-"""The building of an estate that is numbered as a house is. Before 停电, 10号 may as well be the tenth of the month."""
-_COMMITTEE: Final = re.compile(r"(?<=村)(?:村?民)?委(?:员?会)?(?=\d)|(?<=[\u4e00-\u9fff])(?:行政|自然)(?=村)")
-"""What stands in a customer file between a village and its group, or before 村: 河口村民委员会7组, 河口行政村7组."""
 _METER_BOX: Final = re.compile(r"[(（]?(?:电?表箱|箱号|电表号)[:：]?\d{1,12}[)）]?$")
 """What some files have behind the address."""
 _DEVICE: Final = re.compile(r"\d组[#第]?\d{0,3}[#号]?(?:台[变区]|箱[变式]|配[变电]|公[变用]|专变|杆|变)")
 """卫星8组1号台变 is what a transformer is called."""
 _VILLAGE_OF_A_TOWN: Final = re.compile(r"(?<=[镇乡])(?:(?![路街])[\u4e00-\u9fff]){1,4}?(?<![农全们本这个各每那该整])村")
 _VILLAGES: Final = ("村", "庄", "屯", "寨", "堡", "湾", "嘎查", "渔港", "连", "分场", "工区", "作业区")
-_AN_ESTATE: Final = re.compile(ESTATES)
-_ESTATE_END: Final = re.compile(_ESTATES)
-"""Without it there is no estate: to look for one in a text that names none is half of reading it."""
-_ESTATE: Final = re.compile(rf"([\u4e00-\u9fff\d]{{1,12}}?)((?:{ESTATES})*(?:{_ESTATES}))")
-"""Many are called so twice: 金湖家园小区, 新城公寓."""
-_OF_A_BUILDING: Final = rf"的?{PART}(?:(?:\d{{1,4}}|[a-z]\d?)栋|\d{{1,3}}-\d{{1,2}}-\d{{3,4}}(?![\d-]))"
 _LETTERED: Final = re.compile(r"([a-z])(\d?)")
-_ITS_BUILDING: Final = re.compile(_OF_A_BUILDING)
-_ANY_ESTATE: Final = re.compile(
-    rf"((?:(?![{NO_NAME}])[\u4e00-\u9fff]){{2,12}})(?<!家里)(?<![院区村屋]里)(?<!里面)(?<![前后对]面)(?<![东南西北前后旁左右]边)"
-    rf"(?<!隔壁)(?<!楼[上下])(?<!附近)(?<![停没断]电)(?={_OF_A_BUILDING})"
-)
-"""An estate may be called anything (恒大绿洲): what stands right before the number of a building is its name."""
-_NAMED_BUILDING: Final = re.compile(rf"(?<=[\u4e00-\u9fff])(?<![{NO_NAME}])(?={_OF_A_BUILDING})")
-"""Without it there is no such name: where the building stands behind the number of a house, as in most addresses."""
 _BUILDING: Final = re.compile(r"(\d{1,4}|(?<![a-z])[a-z]\d?)栋")
 _UNIT: Final = re.compile(r"(\d{1,2}|(?<![a-z])[a-z])单元")
 _ROOM: Final = re.compile(r"(\d{1,5}[a-z]?)室")
@@ -233,7 +191,7 @@ def names_a_street_in_a_district(text: str) -> bool:
 def names_an_estate(text: str) -> bool:
     """Tell whether a text may name an estate or a hamlet: False only where ``parse`` finds none."""
     plain = simplified(text)
-    return any(one.search(plain) for one in (_ESTATE_END, _VILLAGE_OF_A_TOWN)) or names_a_hamlet(plain)
+    return any(one.search(plain) for one in (ESTATE_END, _VILLAGE_OF_A_TOWN)) or names_a_hamlet(plain)
 
 
 @lru_cache(maxsize=4096)
@@ -264,29 +222,18 @@ def _in_letters(plain: str, said: Typed) -> Address:
     )
 
 
-class _Numbered(NamedTuple):
-    """What stands behind the name of a road, from ``start`` to ``end``; ``readings`` as an ``Address`` has them."""
-
-    number: int
-    building: str
-    room: str
-    start: int
-    end: int
-    readings: tuple[tuple[int, str], ...] = ()
-
-
 def _chinese(plain: str) -> Address:
     if LATIN.search(plain) is not None:
         plain = in_chinese_order(plain)
-    plain = number_last(_COMMITTEE.sub("", _LEAD_IN.sub("", _OURS.sub("", plain))))
+    plain = number_last(joined_to_its_group(_LEAD_IN.sub("", _OURS.sub("", plain))))
     near = _NEAR.search(plain) is not None
     if (village := _group(plain, near=near)) is not None:
         return village
     road = number = None
-    estate = _estate(plain)
-    for found in _ROAD.finditer(plain):
+    estate = estate_in(plain)
+    for found in ROAD.finditer(plain):
         road = road or found
-        if (after := _numbered(plain, found.end())) is not None:
+        if (after := number_at(plain, found.end())) is not None:
             road, number = found, after
             break
     named = estate.end() - len(quarter_of(estate[0])) if estate is not None else 0
@@ -302,7 +249,7 @@ def _chinese(plain: str) -> Address:
         begin = max(start, estate.start())
         if road is not None and begin < road.end() <= named:
             begin = max(begin, number.end if number is not None and number.end < named else road.end())
-        estate_name = plain[begin:named].lstrip(f"0123456789号-{_LETTERS}") if begin < named else ""
+        estate_name = plain[begin:named].lstrip(f"0123456789号-{LETTERS}") if begin < named else ""
         estate_name = _COMMUNITY.sub("", estate_name) if len(estate_name) > 1 else ""  # 15号院3栋: no name
     part, behind = part_at(plain, named) if estate_name else ("", named)
     rest = plain[min(first, len(plain)) :]
@@ -311,7 +258,7 @@ def _chinese(plain: str) -> Address:
     unit = _UNIT.search(rest)
     room = _ROOM.search(rest) or _BARE_ROOM.search(rest if number is None else plain[number.start :])
     dashed = _DASHED.search(tail)
-    more = (_building_of_an_estate(plain, behind) if estate_name else "") or (
+    more = (numbered_building_at(plain, behind) if estate_name else "") or (
         number.building if number is not None else ""
     )
     if not district and number is not None and plain[: number.end].endswith("号"):
@@ -331,57 +278,11 @@ def _chinese(plain: str) -> Address:
     )
 
 
-def _estate(plain: str) -> re.Match[str] | None:
-    """Return the estate whose building is named; else the first that is called as estates are; with its quarter (东区).
-
-    A file may have the community or the village first that an estate lies in: 湖东社区阳光小区3栋, 湖东社区恒大绿洲3栋.
-    """
-    first = None
-    if _ESTATE_END.search(plain):
-        for found in _ESTATE.finditer(plain):
-            if _ITS_BUILDING.match(plain, found.end()):
-                return found
-            first = first or found
-    if _NAMED_BUILDING.search(plain) is None:
-        return first
-    if first is not None and (whole := _ANY_ESTATE.match(plain, first.start())) is not None:
-        return whole  # 豪庭国际4栋 is no 豪庭
-    return _ANY_ESTATE.search(plain, first.end() if first is not None else 0) or first
-
-
-def _numbered(plain: str, at: int) -> _Numbered | None:
-    """Return the number that stands behind a road's name, which ends at ``at``."""
-    if (found := _NUMBER.match(plain, at)) is not None:
-        before, number, inside, second, of, after = found.groups("")
-        is_room = len(second) > _LONGEST_SECOND or found[0].endswith("室")
-        is_own = not is_room and (
-            "之" in found[0] or int(second or 0) < int(number)
-        )  # 12-16号 is all from 12号 to 16号
-        building = of or (second if is_own else "") or before or inside or after
-        lane = _OF_A_LANE.match(plain, found.end()) if found[0].endswith(("弄", "巷")) else None
-        if lane is not None:
-            building = "-".join(filter(None, lane.groups()))
-        return _Numbered(int(number), building, second if is_room else "", found.start(), found.end())
-    if (found := _DASH_BUILDING.match(plain, at)) is not None:
-        number, building = found.groups()
-        if int(number) > int(building):
-            return _Numbered(int(number), building, "", found.start(), found.end())
-        return _Numbered(STREET_ROW, "", "", at, at, ((int(number), building),))  # 3-5栋 may be all of 3栋 to 5栋
-    found = _RUN_TOGETHER.match(plain, at)
-    readings = run_together(found[1]) if found is not None else ()
-    return _Numbered(STREET_ROW, "", "", at, at, readings) if readings else None
-
-
-def _building_of_an_estate(plain: str, at: int) -> str:
-    found = _OF_AN_ESTATE.match(plain, at)
-    return (found[1] or found[2] or found[3]) if found is not None else ""
-
-
 def _group(plain: str, *, near: bool) -> Address | None:
     """Return the group or the hamlet of a village that an address names, if it is not on a road."""
     plain = without_committee(plain)
     group = group_in(plain)
-    if group is None or _ROAD.search(plain) is not None:
+    if group is None or ROAD.search(plain) is not None:
         return None
     district, start = district_before(plain, group.at - 1, group.at)
     if (farm := farm_at(plain, start, group.at)) is not None:
@@ -390,7 +291,7 @@ def _group(plain: str, *, near: bool) -> Address | None:
     if not (group.is_numbered and name.endswith(_VILLAGES)):
         # Any name may be a village's (孙家洼3组), if nothing else is named.
         name = without_words(name)
-        others = (_ESTATE_END, _BUILDING, _DEVICE) if group.is_numbered else (_AN_ESTATE, _BUILDING)
+        others = (ESTATE_END, _BUILDING, _DEVICE) if group.is_numbered else (SURELY_AN_ESTATE, _BUILDING)
         if len(name) < SHORTEST_VILLAGE or any(one.search(plain) for one in others):
             return None
     return Address(district=district, road=name, estate=f"{name}{group.name}", building=group.house, near=near)

@@ -39,9 +39,10 @@ _NUMBERED: Final = r"\d{1,3}(?:连(?![续接着])|分场|作业区)|(?:\d{1,2}|[
 _WHOLE: Final = re.compile(rf"(?:{_NUMBERED})(?:{_HOUSE})?")
 _FARM: Final = re.compile(r"(?:\d{1,2}师)?(?P<farm>\d{1,3}团场?|[\u4e00-\u9fff]{1,6}?[林农牧]场)(?=..)")
 """Farms and forests of the state are as towns to what lies in them: 187团16连, 松山林场四工区."""
-_COMMITTEE: Final = re.compile(
-    r"(?<=村)(?:村?民)?委(?:员?会)?(?![\u4e00-\u9fff]?[边近面口里])(?=\d|[\u4e00-\u9fff]{2})"
-)
+_OF_A_COMMITTEE: Final = r"(?<=村)(?:村?民)?委(?:员?会)?"
+_UP_TO_ITS_GROUP: Final = re.compile(rf"{_OF_A_COMMITTEE}(?=\d)|(?<=[\u4e00-\u9fff])(?:行政|自然)(?=村)")
+"""What stands in a customer file between a village and its group, or before 村: 河口村民委员会7组, 河口行政村7组."""
+_COMMITTEE: Final = re.compile(rf"{_OF_A_COMMITTEE}(?![\u4e00-\u9fff]?[边近面口里])(?=\d|[\u4e00-\u9fff]{{2}})")
 """What stands in a customer file between a village and its hamlet: 茶岭村委会曹家老屋."""
 _NAMED: Final = re.compile(rf"(?<=[\u4e00-\u9fff])(?P<group>{_HAMLET})(?![路街道巷乡镇村])(?:{_HOUSE}(?![院楼]))?")
 _MAY_BE: Final = re.compile("[村家庄屯寨堡]")
@@ -86,6 +87,11 @@ def _named_in(text: str) -> re.Match[str] | None:
 def farm_at(plain: str, start: int, end: int) -> re.Match[str] | None:
     """Return the farm or the forest of the state at ``start``, in which something lies that is named before ``end``."""
     return _FARM.match(plain, start, end)
+
+
+def joined_to_its_group(plain: str) -> str:
+    """Return an address without the words between a village and the number of what is in it, or before 村."""
+    return _UP_TO_ITS_GROUP.sub("", plain)
 
 
 def without_committee(plain: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import deploy
-from services.grid import address, device_names, spelling, traditional
+from services.grid import address, device_names, estates, spelling, traditional
 from services.grid.address import Address, names_a_house, parse
 from services.grid.spelling import normalise
 from services.grid.streets import district_names, same_house, street_names
@@ -298,7 +298,7 @@ def test_only_what_names_no_house_is_passed_over(text: str):
 def test_what_is_passed_over_has_nothing_to_rewrite_and_no_estate_of_any_name(text: str):
     is_rewritten = any(pattern.sub(into, text) != text for pattern, into in spelling._REWRITES)
     assert spelling._REWRITTEN.search(text) or not is_rewritten
-    assert address._NAMED_BUILDING.search(text) or not address._ANY_ESTATE.search(text)
+    assert estates._NAMED_BUILDING.search(text) or not estates._ANY_ESTATE.search(text)
 
 
 @pytest.mark.parametrize(
