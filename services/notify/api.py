@@ -19,7 +19,7 @@ from services.notify import estimates, inquiries, places
 from services.notify.domain.asked import truth
 from services.notify.domain.notice import Stage
 from services.runtime import clock
-from services.runtime.periods import Instant, period
+from services.runtime.periods import QueryInstant, period
 from services.runtime.pool import for_looking
 from services.runtime.postgres import connected, translated
 from services.runtime.problems import Problem, wrong_field
@@ -189,8 +189,8 @@ def make_router(pool: Pool, templates: Callable[[], Wording]) -> APIRouter:
 
     @router.get("/estimates", tags=["figures"], summary="How the times held that customers were told")
     async def get_estimates(
-        since: Annotated[Instant | None, Query(description="24 hours before the end, if absent")] = None,
-        until: Annotated[Instant | None, Query(description="Now, if absent")] = None,
+        since: Annotated[QueryInstant | None, Query(description="24 hours before the end, if absent")] = None,
+        until: Annotated[QueryInstant | None, Query(description="Now, if absent")] = None,
         area: Annotated[Name | None, Query()] = None,
     ) -> EstimatesView:
         since, until = period(since, until, _LONGEST)

@@ -1,16 +1,25 @@
-"""The period that a request asks about, from its query parameters. Never here: what is asked."""
+"""Instants in requests, and the period that one asks about. Never here: what is asked."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BeforeValidator
+from pydantic import BeforeValidator
 
-from services.contracts.values import OTHER_YEAR, YEARS
+from services.contracts.values import Timestamp
 from services.runtime import clock
 from services.runtime.problems import wrong_field
+
+_NUMBER: Final = re.compile(r"\s*[-+]?[\d.]+\s*")
+
+
+def _written(value: object) -> object:
+    """Refuse a number, as text too: nobody can tell seconds from milliseconds, or either from 20261126."""
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        raise ValueError("must be ISO 8601 text such as 2026-11-22T08:30:00+08:00")
+    return value
 
 
 def _with_plus(value: object) -> object:
@@ -18,7 +27,10 @@ def _with_plus(value: object) -> object:
     return re.sub(r" (?=\d\d:?\d\d$)", "+", value) if isinstance(value, str) else value
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_with_plus)]
+Instant = Annotated[Timestamp, BeforeValidator(_written)]
+"""An instant in a body."""
+
+QueryInstant = Annotated[Instant, BeforeValidator(_with_plus)]
 """An instant in an address."""
 
 
@@ -31,9 +43,6 @@ def period(
         Problem: it is none, or longer than ``longest``; the fields are called by their ``names``.
     """
     end = end or clock.now()
-    for name, at in zip(names, (begin, end), strict=True):
-        if at is not None and at.year not in YEARS:
-            raise wrong_field(name, OTHER_YEAR)
     begin = begin or end - timedelta(days=1)
     if not timedelta(0) < end - begin <= longest:
         raise wrong_field(names[0], f"must be before {names[1]}, by {longest.days} days at most")

@@ -18,7 +18,7 @@ from services.dedup.keys import Scope
 from services.dedup.store import reliability
 from services.runtime import clock
 from services.runtime.keys import let_in
-from services.runtime.periods import Instant, period
+from services.runtime.periods import QueryInstant, period
 from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
 
     @router.get("/reliability", dependencies=[may_read], summary="SAIDI, SAIFI, CAIDI, MAIFI")
     async def get_reliability(
-        start: Annotated[Instant | None, Query(description="24 hours before the end, if absent")] = None,
-        end: Annotated[Instant | None, Query(description="Now, if absent; days are counted in its offset")] = None,
+        start: Annotated[QueryInstant | None, Query(description="24 hours before the end, if absent")] = None,
+        end: Annotated[QueryInstant | None, Query(description="Now, if absent; days are counted in its offset")] = None,
         area: Annotated[Name | None, Query()] = None,
         momentary_minutes: Annotated[
             float | None,

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.ids import derive
 from services.contracts.messages import FieldProgress
-from services.contracts.values import Etr, Name, ProgressStage, Text, Timestamp
+from services.contracts.values import Etr, Name, ProgressStage, Text
 from services.dedup.keys import Scope
 from services.dedup.progress import rekeyed
 from services.dedup.store import views
 from services.runtime import clock
 from services.runtime.keys import let_in
+from services.runtime.periods import Instant
 from services.runtime.postgres import connected
 from services.runtime.problems import Problem
 
@@ -36,7 +37,7 @@ class ProgressPosted(BaseModel):
         description="Your own id of this word, a UUID or any text: the same again of this order changes nothing"
     )
     stage: ProgressStage
-    at: Timestamp = Field(description="By the crew's clock, with its offset")
+    at: Instant = Field(description="By the crew's clock, with its offset")
     etr: Etr | None = None
     crew: Name | None = None
     cause: Name | None = None

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from services.contracts.ids import derive
-from services.contracts.values import CommandAction, Name, Timestamp
+from services.contracts.values import CommandAction, Name
 from services.dedup.api.giving import Command, CommandView, Hand, IfMatch, SeenPlan, command_id, hand_of
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import commands, network
 from services.runtime import clock
 from services.runtime.keys import let_in
+from services.runtime.periods import Instant, QueryInstant
 from services.runtime.postgres import connected
 from services.runtime.problems import Problem
 
@@ -34,8 +35,8 @@ class Plan(Command):
     """Power will be off under a device for a time."""
 
     device: Name
-    starts_at: Timestamp
-    ends_at: Timestamp
+    starts_at: Instant
+    ends_at: Instant
 
 
 class PlannedView(BaseModel):
@@ -84,7 +85,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
     @router.get("", dependencies=[may_read], summary="Planned outages that are not over")
     async def list_planned_outages(
         area: Annotated[Name | None, Query()] = None,
-        ending_after: Annotated[Timestamp | None, Query(description="Now, if absent")] = None,
+        ending_after: Annotated[QueryInstant | None, Query(description="Now, if absent")] = None,
         after: After = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 100,
     ) -> PlannedPage:

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.ids import derive
 from services.contracts.messages import PowerRestored
-from services.contracts.values import Timestamp  # noqa: TC001 - pydantic reads it
 from services.dedup.api.batches import MOST, At, BatchAccepted, Posted, check, take_in
 from services.dedup.keys import Scope
 from services.runtime.keys import Holder, let_in
+from services.runtime.periods import Instant  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class RestorationPosted(Posted):
     """Power is back at a device and all under it, or at one account."""
 
-    restored_at: Timestamp = Field(description="With its offset; one that lies ahead counts from its arrival")
+    restored_at: Instant = Field(description="With its offset; one that lies ahead counts from its arrival")
 
 
 class RestorationsPosted(BaseModel):

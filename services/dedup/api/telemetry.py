@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.messages import TelemetryReceived
-from services.contracts.values import Reading, Timestamp  # noqa: TC001 - pydantic reads them
+from services.contracts.values import Reading  # noqa: TC001 - pydantic reads it
 from services.dedup.api.batches import MOST, At, BatchAccepted, Posted, check, take_in
 from services.dedup.keys import Scope
 from services.runtime.keys import Holder, let_in
+from services.runtime.periods import Instant  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ class ReadingPosted(Posted):
 
     reading: Reading
     commanded: bool = False
-    at: Timestamp = Field(description="By the clock of the meter or breaker, with its offset")
+    at: Instant = Field(description="By the clock of the meter or breaker, with its offset")
 
 
 class ReadingsPosted(BaseModel):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _OK: Final = 200
 _UNKNOWN: Final = 404
+_UNFIT: Final = 422
 _LONGEST: Final = 40
 
 
@@ -49,6 +50,8 @@ async def _status(front: Front, request: Request) -> Response:
         raise wrong_field("ticket_ref", str(error)) from None
     language = request.query_params.get("language", "")[:_LONGEST]
     found = await front.announcer.report(ref, language or None) if front.announcer else None
+    if found is not None and found[0] == _UNFIT:  # the reference was read here: it is the language
+        raise wrong_field("language", "must be a language tag such as zh-Hans or en")
     if found is None or found[0] not in {_OK, _UNKNOWN}:
         raise Problem(503, "What is happening cannot be found out now.", headers={"Retry-After": "10"})
     status, body = found

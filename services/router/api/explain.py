@@ -18,7 +18,6 @@ from services.contracts.values import (
     Name,
     Place,
     Priority,
-    Timestamp,
     Word,
 )
 from services.router.api.tickets import ticket_of
@@ -29,6 +28,7 @@ from services.router.domain.routes import Tried, take
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.keys import let_in
+from services.runtime.periods import Instant
 from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Explain(BaseModel):
     final: bool = True
     unconfirmed: bool = False
     needs_person: Word | None = None
-    at: Timestamp | None = Field(default=None, description="When: calendars are asked about it; now if absent")
+    at: Instant | None = Field(default=None, description="When: calendars are asked about it; now if absent")
     repeats: int = Field(default=0, ge=0, description="Times the reporter told of it again")
     urges: int = Field(default=0, ge=0, description="Times they asked to hurry")
 

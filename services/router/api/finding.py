@@ -11,13 +11,14 @@ from uuid import UUID
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.contracts.values import Name, TicketState, Timestamp
+from services.contracts.values import Name, TicketState
 from services.router import finding
 from services.router.api.tickets import TicketView, view
 from services.router.domain.repeats import account_of, number_of
 from services.router.store import NoSuchPlaceError
 from services.router.tree.keys import Scope
 from services.runtime.keys import let_in
+from services.runtime.periods import Instant
 from services.runtime.postgres import connected
 from services.runtime.problems import wrong_field
 
@@ -39,8 +40,8 @@ class Search(BaseModel):
     account: Name | None = Field(default=None, description="Told by the customer, or found by their number or place")
     area: Name | None = None
     states: list[TicketState] | None = Field(default=None, min_length=1, max_length=8, examples=[["closed"]])
-    since: Timestamp | None = Field(default=None, description="Opened then or later")
-    until: Timestamp | None = Field(default=None, description="Opened before")
+    since: Instant | None = Field(default=None, description="Opened then or later")
+    until: Instant | None = Field(default=None, description="Opened before")
     limit: int = Field(default=20, ge=1, le=_MOST, strict=True)
     after: UUID | None = Field(default=None, description="`further` of the page before")
 

@@ -17,7 +17,7 @@ from services.router.domain.kpi import figures as figures_of
 from services.router.tree.keys import Scope
 from services.runtime import clock
 from services.runtime.keys import let_in
-from services.runtime.periods import Instant, period
+from services.runtime.periods import QueryInstant, period
 from services.runtime.postgres import connected
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def kpi_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
 
     @router.get("/kpis", summary="The KPIs of a period, each with its definition")
     async def get_kpis(
-        since: Annotated[Instant | None, Query(description="24 hours ago if absent")] = None,
-        until: Annotated[Instant | None, Query(description="Now if absent")] = None,
+        since: Annotated[QueryInstant | None, Query(description="24 hours ago if absent")] = None,
+        until: Annotated[QueryInstant | None, Query(description="Now if absent")] = None,
         queue: Annotated[Word | None, Query(description="All queues if absent")] = None,
     ) -> KpisView:
         now = clock.now()

@@ -22,7 +22,7 @@ from services.router.domain.sla import LEVELS
 from services.router.store import NoSuchPlaceError
 from services.router.tree.keys import Scope
 from services.runtime.keys import let_in
-from services.runtime.periods import Instant, period
+from services.runtime.periods import QueryInstant, period
 from services.runtime.postgres import connected
 from services.runtime.problems import wrong_field
 
@@ -103,8 +103,8 @@ def supervision_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRout
 
     @router.get("/escalations", summary="Warnings given in a period, once per ticket, stage and level")
     async def list_escalations(
-        since: Annotated[Instant | None, Query(description="24 hours ago if absent")] = None,
-        until: Annotated[Instant | None, Query(description="Now if absent")] = None,
+        since: Annotated[QueryInstant | None, Query(description="24 hours ago if absent")] = None,
+        until: Annotated[QueryInstant | None, Query(description="Now if absent")] = None,
         level: _Level = 1,
         queue: _Queue = None,
         limit: _Limit = 100,

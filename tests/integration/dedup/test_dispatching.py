@@ -151,6 +151,8 @@ async def test_refusals_are_problems_with_field_and_reason(room: Room, desk: htt
     assert (await refused(f"/incidents/{there}/merge", into="x"))[:2] == (422, "into")
     assert (await refused(f"/reports/{nobody}/place", device="A0TR00023"))[0] == 404
     assert (await refused(f"/commands/{nobody}/undo"))[0] == 404
+    times = {"starts_at": 1795651200, "ends_at": minute(2).isoformat()}
+    assert (await refused("/planned-outages", device="A0FU00017", **times))[:2] == (422, "starts_at")
     assert (
         await refused("/planned-outages", device="none", starts_at=minute(1).isoformat(), ends_at=minute(2).isoformat())
     )[:2] == (422, "device")
@@ -401,6 +403,9 @@ async def test_planned_outages_readings_and_figures_over_http(room: Room, desk: 
         {"event_id": "e2", "reading": "breaker_closed", "device": "A0SW00015", "at": minute(2).isoformat()},
         {"event_id": "e3", "reading": "last_gasp", "account_id": "nobody's", "at": minute(2).isoformat()},
     ]
+    by_a_number = {"readings": [{**readings[0], "at": 1795651200000}]}
+    refused = await desk.post("/telemetry", json=by_a_number, headers=METERS)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "readings.0.at")
     sent = await desk.post("/telemetry", json={"readings": readings}, headers=METERS)
     assert sent.json() == {"accepted": 2, "unknown": ["e3"]}
     await decide_what_was_accepted(room, 2)

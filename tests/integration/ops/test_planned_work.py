@@ -100,6 +100,12 @@ async def test_the_first_caller_under_planned_work_hears_of_it_and_until_when(ho
     await hotline.act("PUT", f"/{plan}", ends_at=later, **work)
     await hotline.hears(UNDER_IT, planned="true", etr=later)
 
+    form = f"{hotline.intake.url}/v1/form/status"
+    for asked, status, field in (({}, 404, None), ({"language": "\x18"}, 422, "language")):
+        answer = await hotline.doors.get(form, params={"ticket_ref": "7K3M-9QPX-2HR", **asked})
+        told = [each["field"] for each in answer.json().get("errors", ())]
+        assert (answer.status_code, told) == (status, [field] if field else []), answer.text
+
     hotline.notify.kill()
     await hotline.notify.sql("DROP SCHEMA notify CASCADE")
     hotline.notify.start()
