@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 # What never left us was told to nobody, unless an attempt may have been taken all the same. Nor was an estimate told
 # that passed before the first attempt which may have been taken: what is left of the word was (``without_etr``), or
-# nothing; once that is known, the row says so. Nor was what a customer asked not to be told.
+# nothing; once that is known, the row says so. Nor was what a customer asked not to be told. What failed was tried.
 _TOLD: Final = """
 SELECT n.recipient_id, n.incident_id, n.report_id, n.stage, n.revision,
        CASE WHEN n.doubted_at >= n.etr THEN NULL ELSE n.etr END AS etr,
-       CASE WHEN n.state NOT IN ('pending', 'superseded') THEN 'out'
+       CASE WHEN n.state = 'failed' AND (n.doubted_at IS NULL OR n.sent_at IS NOT NULL) THEN 'lost'
+            WHEN n.state = 'failed' THEN 'given_up'
+            WHEN n.state NOT IN ('pending', 'superseded') THEN 'out'
             WHEN n.doubted_at IS NOT NULL THEN 'doubted'
             WHEN n.state = 'pending' AND n.held_until IS NULL THEN 'leaving'
             ELSE 'kept' END AS reach
@@ -64,9 +66,10 @@ DELETE FROM notice WHERE notice_id = ANY(ARRAY(
 ))
 """
 _PROMISED: Final = """
-SELECT DISTINCT ON (recipient_id, planned_id) recipient_id, planned_id, etr, caused_at
+SELECT DISTINCT ON (recipient_id, planned_id) recipient_id, planned_id, caused_at,
+       CASE WHEN state <> 'failed' THEN etr END AS etr
 FROM notice WHERE planned_id = ANY($1::uuid[]) AND recipient_id = ANY($2::uuid[]) AND etr IS NOT NULL
-ORDER BY recipient_id, planned_id, seq DESC
+ORDER BY recipient_id, planned_id, state = 'failed', seq DESC
 """
 # What an incident has to say stays said where another report of the customer is in it, though the successor is the word
 # of another incident, to which a report of theirs has gone. Its leaving may not be heard of yet: the later joining

@@ -82,14 +82,16 @@ def story(seed: int) -> Story:
             steps.append(step)
         for _ in range(dice.choice([0, 1, 2, 3])):
             act = "the_settings_change" if step is None else dice.choices(list(acts), list(acts.values()))[0]
+            number = dice.randrange(1_000)
             drawn = {
-                "number": dice.randrange(1_000),
+                "number": number,
                 "hours": dice.choice([_AT_ONCE, 0.1, 0.5, 1, 1.2, 3, 6]),
                 "night": dice.choice(_NIGHTS),
                 "passed": dice.choice([15, 15, 0, 240, None]),
                 "usual": dice.choice([20, 20, 0]),
                 "fails": dice.choice([0, 3, 6]),
                 "takes": dice.choice([0, 0, 3]),
+                "refuses": (0, 0, 1, 2, 5)[number % 5],
             }
             steps.append(step_of(Customers, 0, act, drawn))
     return steps
@@ -193,6 +195,7 @@ class Customers:
             {report: who for report, who in self._numbers().items() if report not in self.erased},
             list(self.town.receiver.taken.values()),
             self.ever_gone | self.town.receiver.refused,
+            laws.Missed(come, self.town.receiver.lost),
             now,
         )
 
@@ -249,8 +252,9 @@ class Customers:
         before = [usual for at, usual in self.usuals if at <= since][-2:]
         return timedelta(minutes=min([*before, *(usual for at, usual in self.usuals if since < at <= until)]))
 
-    async def the_receiver_fails(self, fails: int, takes: int) -> None:
-        self.town.receiver.fails, self.town.receiver.takes = fails, takes / 60
+    async def the_receiver_fails(self, fails: int, takes: int, refuses: int = 0) -> None:
+        receiver = self.town.receiver
+        receiver.fails, receiver.takes, receiver.refuses = fails, takes / 60, refuses
 
     async def customers_are_erased(self, number: int) -> None:
         """Whose outages are over for good, as everybody has heard by then; weeks later, or so soon."""

@@ -12,19 +12,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
-from typing import TYPE_CHECKING
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import IncidentState
-from services.notify.domain.notice import Quiet, Reach, Stage, Tell, Template
+from services.notify.domain.notice import FAILED, Quiet, Reach, Stage, Tell, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime, timedelta
 
     from services.notify.domain.incident import Standing
     from services.notify.domain.notice import Told
 
     _Compare = Callable[[Told | None], Tell | Quiet]
+
+_MOST_IN_VAIN: Final = 3
+"""After so many words in a row that failed, a gateway that refuses is asked again only with what is other news."""
 
 
 class Occasion(Enum):
@@ -86,16 +90,16 @@ def next_word(
         now=min(now, standing.changed_at) if news else now,
         passed=None if news else calm.passed,
     )
-    if occasion is Occasion.MORNING:
-        told = [one for one in told if one.reach in {Reach.OUT, Reach.DOUBTED}]
-        verdict = _after_a_night(standing, told, compare)
-        told = [one for one in told if one.reach is Reach.OUT]
-    else:
-        verdict = _after_all(standing, told, compare)
-    made = {(one.incident_id, one.stage, one.revision) for one in told}
-    if isinstance(verdict, Tell) and (standing.incident_id, verdict.stage, verdict.revision) in made:
-        return Quiet.ALREADY_TOLD
-    return verdict
+    unsure = FAILED
+    if occasion is Occasion.MORNING:  # what waits counts as never made
+        told = [one for one in told if one.reach not in {Reach.KEPT, Reach.LEAVING}]
+        unsure |= {Reach.DOUBTED}
+    sure = [one for one in told if one.reach not in unsure]
+    verdict = _after_all(standing, sure, compare)
+    perhaps = next((one for one in reversed(told) if one.reach is not Reach.LOST), None)
+    if perhaps is not None and perhaps.reach in unsure:
+        verdict = _if_in_doubt(standing, perhaps, verdict, compare)
+    return verdict if isinstance(verdict, Quiet) else _unless_in_vain(standing, verdict, told, unsure, compare)
 
 
 def _after_all(standing: Standing, told: Sequence[Told], compare: _Compare) -> Tell | Quiet:
@@ -109,21 +113,38 @@ def _after_all(standing: Standing, told: Sequence[Told], compare: _Compare) -> T
     return verdict
 
 
-def _after_a_night(standing: Standing, told: Sequence[Told], compare: _Compare) -> Tell | Quiet:
-    """Compare what is true with what has left us.
+def _if_in_doubt(standing: Standing, perhaps: Told, verdict: Tell | Quiet, compare: _Compare) -> Tell | Quiet:
+    """Return what is told of whom it is not known whether they have the last word.
 
     A word that they may have been told all the same makes no other needless. Where it holds no more, they hear that as
     who was told it does; and nothing comes after it under an older revision.
     """
-    out = [one for one in told if one.reach is Reach.OUT]
-    verdict = compare(out[-1] if out else None)
-    if told and told[-1].reach is Reach.DOUBTED:
-        if_told = compare(told[-1])
-        if isinstance(if_told, Tell):
-            verdict = if_told
-        elif isinstance(verdict, Tell) and told[-1].incident_id == standing.incident_id:
-            verdict = replace(verdict, revision=max(verdict.revision, told[-1].revision))
+    if_told = compare(perhaps)
+    if isinstance(if_told, Tell):
+        return if_told
+    if isinstance(verdict, Tell) and perhaps.incident_id == standing.incident_id:
+        return replace(verdict, revision=max(verdict.revision, perhaps.revision))
     return verdict
+
+
+def _unless_in_vain(
+    standing: Standing, verdict: Tell, told: Sequence[Told], unsure: Collection[Reach], compare: _Compare
+) -> Tell | Quiet:
+    """Return what is told, as far as it was not made yet, nor fails as all has failed that was made at last.
+
+    A word that failed was told to nobody: it is made once more if news bring it up, under their own revision.
+    """
+    failed = list(takewhile(lambda one: one.reach in FAILED, reversed(told)))
+    if len(failed) >= _MOST_IN_VAIN and isinstance(if_heard := compare(failed[0]), Quiet):
+        return if_heard
+    made = {
+        (one.stage, one.revision): one.reach
+        for one in told
+        if one.incident_id == standing.incident_id and (one.reach in FAILED or one.reach not in unsure)
+    }
+    if made.get((verdict.stage, verdict.revision)) in FAILED:
+        verdict = replace(verdict, revision=standing.revision)
+    return Quiet.ALREADY_TOLD if (verdict.stage, verdict.revision) in made else verdict
 
 
 def needs_notice(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from services.notify.domain.comparison import Occasion, next_word, waits_in_vain
 from services.notify.domain.incident import Subscription
-from services.notify.domain.notice import Held, Quiet, Reach, Stage, Told, Unsaid, make_notice
+from services.notify.domain.notice import FAILED, Held, Quiet, Reach, Stage, Told, Unsaid, make_notice
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -93,6 +93,7 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime, occasion: Occas
             standing = news.standings[incident]
             revisions = theirs[0].joined_revision, theirs[-1].joined_revision
             verdict = next_word(standing, said, joined=revisions, calm=calm, now=now, occasion=occasion)
+            said = [one for one in said if one.reach not in FAILED]
             if isinstance(verdict, Quiet):
                 decision.quiet[verdict] += 1
                 if waits_in_vain(verdict, said):

@@ -178,6 +178,14 @@ class Reach(StrEnum):
     """It waits for who sends, and nothing holds it: soon it is known what became of it."""
     KEPT = "kept"
     """It waits for the end of the quiet hours: nobody has it."""
+    GIVEN_UP = "given_up"
+    """It was tried too often; an attempt may have been taken all the same."""
+    LOST = "lost"
+    """It was refused, given up, or did not arrive: nobody has it."""
+
+
+FAILED: Final = frozenset({Reach.GIVEN_UP, Reach.LOST})
+"""Of what nobody tries again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from services.notify.domain.notice import (
     make_notice,
     once_for,
     recipient_id,
+    settled_tell,
 )
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """The end of a planned outage that a customer was last told, and when what was told became so."""
+    """The end of a planned outage that a customer was last told, and when what was told became so.
 
-    until: datetime
+    Attributes:
+        until: None where all words of it failed: they know neither that it is planned nor until when.
+    """
+
+    until: datetime | None
     caused_at: datetime
 
 
@@ -122,9 +127,10 @@ def tell_moved_end(
         return Quiet.ALREADY_TOLD
     if until <= now:
         return Quiet.ETR_PAST
-    if abs(until - known) <= moved_by:
+    if known is not None and abs(until - known) <= moved_by:
         return Quiet.ETR_MOVED_LITTLE
     reporter = Reporter(message.report_id, message.ticket_id, message.ticket_ref, message.language, to)
-    tell = Tell(Stage.ETR_CHANGED, 1, Template.ETR_CHANGED, until)
+    changed = Tell(Stage.ETR_CHANGED, 1, Template.ETR_CHANGED, until)
+    tell = changed if known is not None else settled_tell(message.outcome, message.reason, until)
     notice = make_notice(reporter, tell, incident_id=None, caused_at=message.settled_at)
     return once_for(message.command_id or message.report_id, replace(notice, planned_id=message.planned_id), to)

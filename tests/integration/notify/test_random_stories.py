@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from services.notify import morning, timers
+from services.notify import morning, notices, timers
 from services.notify.delivery import Lane
 from services.notify.domain import comparison
 from services.notify.domain.comparison import Calm
@@ -48,6 +48,7 @@ CALL = Step(0, "somebody_reports", {"device": "A0TR00023", "account": None, "mad
 COMES = [Step(0, "some_of_it_comes", {"number": n}) for n in range(6)]
 TIME = Step(200, "a_crew_gives_a_time", {"number": 0, "hours": 1})
 LATE = Step(0, "it_grows_late", {"hours": 6})
+AN_HOUR = Step(0, "it_grows_late", {"hours": 1})
 A_NIGHT = [CALL, *COMES, NIGHT, TIME, *COMES, LATE]
 
 
@@ -80,6 +81,28 @@ def test_a_time_that_passes_while_it_is_told_counts_as_told(live: Live) -> None:
     assert broken(live, [*AT_ONCE, passes, *COMES]) is None
 
 
+REFUSED = Step(0, "the_receiver_fails", {"fails": 0, "takes": 0, "refuses": 1})
+
+
+@pytest.mark.parametrize(
+    ("then", "without"),
+    [
+        ([LATE], "an apology for a time that nobody told"),
+        ([Step(0, "a_crew_gives_a_time", {"number": 0, "hours": 6.1}), *COMES, AN_HOUR], "the time that holds nobody"),
+    ],
+    ids=["it passes", "it moves a little"],
+)
+def test_a_time_whose_word_was_refused_counts_as_told_to_nobody(
+    live: Live, monkeypatch: pytest.MonkeyPatch, then: Story, without: str
+) -> None:
+    steps = [CALL, *COMES, REFUSED, Step(0, "a_crew_gives_a_time", {"number": 0, "hours": 6}), *COMES, *then]
+    assert broken(live, steps) is None
+    monkeypatch.setattr(notices, "_TOLD", notices._TOLD.replace("'lost'", "'out'"))
+    how = broken(live, steps)
+    assert how is not None
+    assert how[-1].startswith(without)
+
+
 def wrong(name: str, instead: Any) -> Callable[..., Letter]:
     honest = Lane._write
 
@@ -89,7 +112,6 @@ def wrong(name: str, instead: Any) -> Callable[..., Letter]:
     return write
 
 
-AN_HOUR = Step(0, "it_grows_late", {"hours": 1})
 DAY = [CALL, *COMES, Step(0, "a_crew_gives_a_time", {"number": 0, "hours": 6}), *COMES]
 MOVES = [*DAY, Step(0, "a_crew_gives_a_time", {"number": 0, "hours": 6.1}), *COMES]
 TOO_LATE = [CALL, *COMES, Step(0, "a_crew_gives_a_time", {"number": 0, "hours": 0.1}), LATE, *COMES]

@@ -23,6 +23,7 @@ from tests.unit.dedup.timeline import minute
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from services.contracts.messages import Message
     from services.notify.senders import Answer, Letter
@@ -70,9 +71,13 @@ class Receiver:
     """Of ten attempts."""
     takes: float = 0.0
     """Minutes, from the beginning of an attempt until what came of it is written down."""
+    refuses: int = 0
+    """So many of the next letters, for good; whose they are takes others again."""
     attempts: int = 0
     taken: dict[Any, Heard] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    lost: dict[tuple[str, UUID | None], list[int]] = field(default_factory=dict)
+    """By address and incident, how many messages had come by each word that was refused since the last one taken."""
     answered: set[Any] = field(default_factory=set)
     """Of which notify was told that they were taken."""
     begun: list[tuple[str, datetime]] = field(default_factory=list)
@@ -90,6 +95,13 @@ class Receiver:
             self.refused.add(letter.address)
             return Refused("no such number")
         if letter.notice_id not in self.taken:
+            about = letter.address, letter.incident_id
+            if self.refuses:
+                self.refuses -= 1
+                self.lost.setdefault(about, []).append(len(self.come))
+                return Refused("no such text")
+            if letter.stage != "asked":
+                self.lost.pop(about, None)
             self.taken[letter.notice_id] = Heard(letter, self.town.minute, self.town.quiet_until(), len(self.come))
         if throw < self.fails:
             return Retry("no answer", doubtful=True)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _NEAR: Final = timedelta(minutes=60)
 """In a storm no time is told again that moved by less."""
+_IN_VAIN: Final = 3
+"""So many words in a row that failed."""
 
 
 def letters_of(taken: Iterable[Heard]) -> Letters:
@@ -227,6 +229,11 @@ class Homes:
         if settled.outcome != "in_incident" and report in self.home and self.since[report] <= settled.settled_at:
             del self.home[report]
 
+    def of(self, who: str, incident: UUID, numbers: Mapping[UUID, str]) -> set[UUID]:
+        """Return an incident and those that a customer's reports there came from."""
+        here = [report for report, home in self.home.items() if home == incident and numbers.get(report) == who]
+        return {incident}.union(*(self.been[report] for report in here))
+
     def told(self, report: UUID, numbers: Mapping[UUID, str], letters: Letters) -> list[Letter]:
         """Return what its customer was told of a report's incident, or of one that their reports there came from."""
         who, incident = numbers[report], self.home[report]
@@ -244,12 +251,46 @@ class Homes:
         ]
 
 
+@dataclass
+class Missed:
+    """Words that a receiver refused.
+
+    Attributes:
+        come: What notify was told of.
+        lost: By address and incident, how many messages had come by each that was refused since the last one taken.
+    """
+
+    come: Sequence[Message] = ()
+    lost: Mapping[tuple[str, UUID | None], Sequence[int]] = field(default_factory=dict)
+
+    def excuse(self, who: str, incident: UUID, been: Collection[UUID]) -> bool:
+        """Whether the last word of an outage, or of those before, failed: without news since, or as each time."""
+        lost = [n for one in been for n in self.lost.get((who, one), ())]
+        return len(lost) >= _IN_VAIN or bool(lost and not self._is_news(incident, max(lost)))
+
+    def _is_news(self, incident: UUID, since: int) -> bool:
+        """Whether there was another state or time."""
+        stood: Any = None
+        for n, one in enumerate(self.come):
+            if isinstance(one, IncidentChanged) and one.incident_id == incident:
+                stands = one.state, one.etr and one.etr.at
+                if n >= since and stands != stood:
+                    return True
+                stood = stands
+        return False
+
+    def of(self, who: str) -> bool:
+        """Whether any word failed."""
+        return any(one == who for one, _ in self.lost)
+
+
 def everybody_has_the_last_word(
     changed: Iterable[IncidentChanged],
     settled: Sequence[ReportSettled],
     numbers: Mapping[UUID, str],
     taken: Sequence[Heard],
     exempt: Collection[str],
+    missed: Missed,
     now: datetime | None = None,
 ) -> None:
     """The last word that everybody has is true.
@@ -260,6 +301,7 @@ def everybody_has_the_last_word(
         numbers: The address that each report left, where it is still known whose it is.
         taken: What was told. Whoever asked has been told, too.
         exempt: Who is owed nothing.
+        missed: What failed for good.
         now: None where all times have passed so long ago that everybody has heard so.
     """
     homes, letters = Homes.after(changed), letters_of(taken)
@@ -269,6 +311,8 @@ def everybody_has_the_last_word(
     for report, incident in homes.home.items():
         stand = homes.stands[incident]
         if (who := numbers.get(report)) is None or who in exempt or stand.state is IncidentState.CANCELLED:
+            continue
+        if missed.excuse(who, incident, homes.of(who, incident, numbers)):
             continue
         told = homes.told(report, numbers, letters)
         assert told, f"never told of what is {stand.state}: {who} {incident}"
@@ -286,6 +330,8 @@ def everybody_has_the_last_word(
             assert near, f"the time that holds nobody told: {who} {incident}"
     for one in settled:
         if one.report_id in numbers and one.report_id not in homes.home and numbers[one.report_id] not in exempt:
+            if missed.of(numbers[one.report_id]):
+                continue
             assert numbers[one.report_id] in told_anything, f"never told of what was settled: {one.outcome}"
 
 

@@ -28,7 +28,11 @@ CALM = Calm(timedelta(minutes=20), timedelta(minutes=60))
 
 @dataclass
 class Memory:
-    """Holds everything, where the store loads what a batch needs; what waits is sent at once while it ``sends``."""
+    """Holds everything, where the store loads what a batch needs; what waits is sent at once while it ``sends``.
+
+    Attributes:
+        fails: What becomes of what is sent while it fails for good.
+    """
 
     now: datetime = NOW
     calm: Calm = CALM
@@ -40,6 +44,8 @@ class Memory:
     waiting: list[Notice] = field(default_factory=list)
     asleep: list[Notice] = field(default_factory=list)
     sent: list[Notice] = field(default_factory=list)
+    fails: Reach | None = None
+    failed: dict[UUID, Reach] = field(default_factory=dict)
     quiet: Counter[Quiet] = field(default_factory=Counter)
     held: Counter[Held] = field(default_factory=Counter)
 
@@ -61,8 +67,9 @@ class Memory:
         """Return by customer what was sent and what still waits, oldest first."""
         told: dict[UUID, list[Told]] = {}
         for one in self.notices:
-            if one.incident_id is not None and one in (*self.sent, *self.waiting, *self.asleep):
-                reach = Reach.OUT if one in self.sent else Reach.KEPT
+            failed = self.failed.get(one.notice_id)
+            if one.incident_id is not None and (failed or one in (*self.sent, *self.waiting, *self.asleep)):
+                reach = failed or (Reach.OUT if one in self.sent else Reach.KEPT)
                 made = Told(one.incident_id, one.report_id, one.stage, one.revision, one.etr, reach)
                 told.setdefault(one.recipient_id, []).append(made)
         return told
@@ -81,7 +88,10 @@ class Memory:
 
     def send(self) -> None:
         """Send what waits."""
-        self.sent += self.waiting
+        if self.fails is None:
+            self.sent += self.waiting
+        else:
+            self.failed |= {one.notice_id: self.fails for one in self.waiting}
         self.waiting = []
 
 
