@@ -38,6 +38,7 @@ _COMMANDS: Final = (
     "incidents",
     "planned",
     "figures",
+    "corrections",
     "estimates",
     "routes",
     "dlq",

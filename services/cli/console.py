@@ -81,6 +81,11 @@ def table(
     return Group(Text(title, style="bold"), made) if title else made  # rich would fold a title to the table's width
 
 
+def share(part: int, of: int) -> str:
+    """Return a share in per cent; a dash of nothing."""
+    return f"{part / of:.0%}" if of else "–"
+
+
 def print_json(value: Any) -> None:
     """Print JSON for another program to read, in one piece and without colours."""
     has_all = sys.stdout is not None and sys.stdout.encoding.lower().startswith("utf")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli import addresses, http
-from services.cli.console import Json, out, print_json, table
+from services.cli.console import Json, out, print_json, share, table
 from services.cli.moments import given, shown
 
 
@@ -36,10 +36,10 @@ def estimates(
         (
             name,
             one["customers"],
-            _share(one["told"], one["customers"]),
-            _share(one["told_soon"], one["customers"]),
-            _share(one["first_held"], one["told"]),
-            _share(one["last_held"], one["told"]),
+            share(one["told"], one["customers"]),
+            share(one["told_soon"], one["customers"]),
+            share(one["first_held"], one["told"]),
+            share(one["last_held"], one["told"]),
             one["changes"],
             *(_minutes(one[key]) for key in ("late_p50_minutes", "late_p90_minutes", "early_p50_minutes")),
         )
@@ -51,10 +51,6 @@ def estimates(
     )
     title = " to ".join(shown(found[name], seconds=False, here=False) for name in ("since", "until"))
     out.print(table(title, names, rows, right=names[1:]))
-
-
-def _share(part: int, of: int) -> str:
-    return f"{part / of:.0%}" if of else "–"
 
 
 def _minutes(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""IEEE 1366 indices by area and day, computed on request."""
+"""Figures by area, computed on request: IEEE 1366 indices by day, and how far the engine's merging stood."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from services.dedup.domain.figures import Figures, by_day
 from services.dedup.domain.service_levels import MOMENTARY
 from services.dedup.keys import Scope
 from services.dedup.store import reliability
+from services.dedup.store.corrections import Corrections, corrections
 from services.runtime import clock
 from services.runtime.keys import let_in
 from services.runtime.periods import QueryInstant, period
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Pool
 
 _LONGEST = timedelta(days=366)
+_LONGEST_CORRECTED = timedelta(days=31)
 
 
 class FiguresView(BaseModel):
@@ -68,6 +70,46 @@ class Reliability(BaseModel):
     total: FiguresView
     areas: list[AreaFigures]
     days: list[DayFigures]
+
+
+class CorrectionsView(BaseModel):
+    """How some incidents stand after people looked at them, and how the engine had put them."""
+
+    incidents: int = Field(description="Those that stand; one that was merged is of the one it was merged into")
+    outages: int = Field(description="Of these, outages of several homes")
+    ordered: int = Field(description="Of the incidents, those to which a crew was sent")
+    reports: int = Field(description="Reports in them")
+    moved: int = Field(description="Reports that people put into another incident than the engine had")
+    merged: int = Field(description="Incidents that people merged into another: each had been one too many")
+    split: int = Field(description="Incidents that people made of reports of another: each had been hidden in it")
+    precision: float | None = Field(
+        description="B-cubed precision of the engine's incidents, were those that stand the truth; absent if none"
+    )
+    recall: float | None = Field(description="B-cubed recall of the same")
+    f1: float | None = Field(description="Their harmonic mean")
+    confirmed: int = Field(description="Outages whose device a person confirmed")
+    first_right: int = Field(description="Of these: the first version of the order named that device")
+    last_right: int = Field(description="The version in force when they confirmed it did")
+    last_above: int = Field(description="It named a device above that one")
+    last_below: int = Field(description="It named one below it")
+
+
+C = TypeVar("C", bound=CorrectionsView)
+
+
+class AreaCorrections(CorrectionsView):
+    """Those of one area."""
+
+    area: str
+
+
+class CorrectionsOf(BaseModel):
+    """What people corrected of the incidents that opened in a time."""
+
+    start: datetime
+    end: datetime
+    total: CorrectionsView
+    areas: list[AreaCorrections]
 
 
 def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
@@ -123,7 +165,37 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
             days=[_shown(DayFigures, one, day=day) for day, one in sorted(days.items())],
         )
 
+    @router.get(
+        "/corrections",
+        dependencies=[may_read],
+        summary="How far the engine's merging stood",
+        description="Of the incidents that opened in a time: what people merged, split and moved, and where the orders"
+        " of outages had sent crews whose device a person confirmed. People correct what they notice, so at least that"
+        " much was wrong.",
+    )
+    async def get_corrections(
+        start: Annotated[QueryInstant | None, Query(description="24 hours before the end, if absent")] = None,
+        end: Annotated[QueryInstant | None, Query(description="Now, if absent")] = None,
+        area: Annotated[Name | None, Query()] = None,
+    ) -> CorrectionsOf:
+        since, until = period(start, end, _LONGEST_CORRECTED, ("start", "end"))
+        async with connected(pool) as connection:
+            found = await corrections(connection, since, until, area)
+        total = Corrections()
+        for one in found.values():
+            total.add(one)
+        return CorrectionsOf(
+            start=since,
+            end=until,
+            total=_corrected(CorrectionsView, total),
+            areas=[_corrected(AreaCorrections, one, area=name) for name, one in sorted(found.items())],
+        )
+
     return router
+
+
+def _corrected(kind: type[C], found: Corrections, **of: str) -> C:
+    return kind(**of, **{name: getattr(found, name) for name in CorrectionsView.model_fields})
 
 
 def _shown(kind: type[V], found: Figures, **of: str) -> V:
