@@ -5,9 +5,10 @@
   const $ = (id) => document.getElementById(id);
   const words = JSON.parse($("words").textContent);
   const lang = document.documentElement.lang;
-  const TIMEOUT_MS = 15000, LONGEST_WAIT_S = 60, POLL_MS = 60000, SIDE = 1600, MOST_PHOTOS = 6, FEWEST_DIGITS = 5;
+  const TIMEOUT_MS = 15000, PHOTO_MS = 120000, LONGEST_WAIT_S = 60, POLL_MS = 60000;
+  const SIDE = 1600, MOST_PHOTOS = 6, FEWEST_DIGITS = 5, SECOND_TAP_MS = 700;
   const fields = ["account", "address", "phone", "text"];
-  let position = null, timer = 0, poll = 0, sending = false;
+  let position = null, timer = 0, poll = 0, sending = false, arrivedAt = 0;
 
   const memory = {
     get(name) { try { return JSON.parse(localStorage.getItem("gridline." + name)); } catch { return null; } },
@@ -85,7 +86,8 @@
     return report;
   }
 
-  function fault(text) {
+  function fault(text, ...named) {
+    for (const name of fields) $(name).setAttribute("aria-invalid", String(named.includes(name)));
     $("faults").textContent = text;
     $("faults").hidden = !text;
     if (text) $("faults").focus();
@@ -95,12 +97,12 @@
     event.preventDefault();
     const kept = draft();
     if (!kept.position && !kept.account.trim() && !kept.address.trim()) {
-      fault(words.fault_where);
+      fault(words.fault_where, "account", "address");
       return;
     }
     const digits = kept.phone.match(/\p{Nd}/gu) || [];
     if (kept.phone.trim() && digits.length < FEWEST_DIGITS) { // nobody could be told of anything by it
-      fault(fill(words.fault_field, { fields: label("phone") }));
+      fault(fill(words.fault_field, { fields: label("phone") }), "phone");
       return;
     }
     fault("");
@@ -112,11 +114,16 @@
 
   // ---- sending, until it is answered
 
-  async function ask(path, options) {
+  // The whole answer in time, or an error: a connection may also break between the head of an answer and its body.
+  async function ask(path, options, patience_ms = TIMEOUT_MS) {
     const stop = new AbortController();
-    const patience = setTimeout(() => stop.abort(), TIMEOUT_MS);
+    const patience = setTimeout(() => stop.abort(), patience_ms);
     try {
-      return await fetch(path, { ...options, signal: stop.signal, credentials: "omit", cache: "no-store" });
+      const answer = await fetch(path, { ...options, signal: stop.signal, credentials: "omit", cache: "no-store" });
+      const text = await answer.text();
+      let said = {};
+      try { said = JSON.parse(text) || {}; } catch { /* not from us: a proxy's page */ }
+      return { status: answer.status, retryAfter: Number(answer.headers.get("Retry-After")) || 0, said };
     } finally {
       clearTimeout(patience);
     }
@@ -137,43 +144,42 @@
         headers: { "Content-Type": "application/json", "Idempotency-Key": pending.key },
         body: JSON.stringify(pending.report),
       });
-      if (answer.status === 202) {
-        const said = await answer.json();
-        ticket = { ref: said.ticket_ref, contact: said.contact_id, key: pending.key };
-        memory.set("ticket", ticket);
-        memory.set("pending", null);
-        memory.set("draft", null);
-        pending = null;
-        sending = false;
-        showTicket(true);
-        return;
-      }
-    } catch { answer = null; /* no network, or no answer in time */ }
+    } catch { /* no network, or no answer in time */ }
     sending = false;
-    if (answer && answer.status >= 400 && answer.status < 500 && ![408, 409, 429].includes(answer.status)) refused(answer);
+    if (answer && answer.status === 202 && answer.said.ticket_ref) {
+      ticket = { ref: answer.said.ticket_ref, contact: answer.said.contact_id, key: pending.key };
+      memory.set("ticket", ticket);
+      memory.set("pending", null);
+      memory.set("draft", null);
+      pending = null;
+      showTicket(true);
+    } else if (answer && answer.status >= 400 && answer.status < 500 && ![408, 409, 429].includes(answer.status)) refused(answer);
     else wait(answer);
   }
 
+  function nameOf(field) {
+    return field.split(".")[0].replace("account_id", "account");
+  }
+
   function label(field) {
-    const name = field.split(".")[0].replace("account_id", "account");
+    const name = nameOf(field);
     const found = name === "position" ? $("locate") : document.querySelector(`label[for="${CSS.escape(name)}"]`);
     return found ? found.textContent : field;
   }
 
-  async function refused(answer) {
-    let named = "";
-    try { named = ((await answer.json()).errors || []).map((one) => label(one.field)).join(", "); } catch { /* no details */ }
+  function refused(answer) {
+    const named = (answer.said.errors || []).map((one) => one.field);
     pending = null;
     memory.set("pending", null);
     show("form");
-    fault(named ? fill(words.fault_field, { fields: named }) : words.fault_refused);
+    const list = named.map(label).join(", ");
+    fault(list ? fill(words.fault_field, { fields: list }) : words.fault_refused, ...named.map(nameOf));
   }
 
   function wait(answer) {
     pending.tries += 1;
     memory.set("pending", pending);
-    const asked = answer ? Number(answer.headers.get("Retry-After")) : 0;
-    const seconds = Math.min(LONGEST_WAIT_S, Math.max(asked || 0, 2 ** Math.min(pending.tries, 6)));
+    const seconds = Math.min(LONGEST_WAIT_S, Math.max(answer ? answer.retryAfter : 0, 2 ** Math.min(pending.tries, 6)));
     $("sending-title").textContent = words.waiting;
     $("retry").hidden = $("change").hidden = false;
     $("sending-why").textContent = fill(answer ? words.busy : words.offline, { seconds });
@@ -193,7 +199,8 @@
   function showTicket(arrived) {
     $("ticket").textContent = ticket.ref;
     $("add-photos").hidden = document.body.dataset.photos !== "true";
-    $("status").replaceChildren();
+    put($("status"), []);
+    if (arrived) arrivedAt = Date.now();
     show("done", arrived ? "done-title" : null);
     refresh();
   }
@@ -205,17 +212,21 @@
     return made;
   }
 
+  function put(where, paragraphs) { // not replaceChildren: telephones of before 2020 do not have it
+    where.textContent = "";
+    for (const one of paragraphs) where.appendChild(one);
+  }
+
   async function showStatus(ref, where, missing) {
     try {
       const answer = await ask(`/v1/form/status?ticket_ref=${encodeURIComponent(ref)}&language=${encodeURIComponent(lang)}`, {});
       if (answer.status === 200) {
-        const { reports } = await answer.json();
-        where.replaceChildren(...reports.map((one) => paragraph(one.text)));
-      } else if (answer.status === 422) where.replaceChildren(paragraph(words.fault_ref));
-      else if (answer.status === 404) where.replaceChildren(paragraph(missing));
+        put(where, answer.said.reports.map((one) => paragraph(one.text)));
+      } else if (answer.status === 422) put(where, [paragraph(words.fault_ref)]);
+      else if (answer.status === 404) put(where, [paragraph(missing)]);
       else throw new Error("not now");
     } catch {
-      if (!where.childElementCount) where.replaceChildren(paragraph(words.status_later));
+      if (!where.childElementCount) put(where, [paragraph(words.status_later)]);
     }
   }
 
@@ -227,7 +238,9 @@
   }
 
   function again() {
+    if (Date.now() - arrivedAt < SECOND_TAP_MS) return; // a double tap on "send", whose place this button may have taken
     clearTimeout(poll);
+    $("ask-ref").value = ticket.ref; // who has not written it down can still ask
     ticket = null;
     memory.set("ticket", null);
     $("form").reset();
@@ -251,11 +264,11 @@
   }
 
   async function sendPhotos() {
-    const chosen = Array.from($("photos").files).slice(0, MOST_PHOTOS);
+    const all = $("photos").files.length, chosen = Array.from($("photos").files).slice(0, MOST_PHOTOS);
     let sent = 0;
     $("photos").disabled = true;
     for (const file of chosen) {
-      $("photos-state").textContent = fill(words.photos_sending, { sent, all: chosen.length });
+      $("photos-state").textContent = fill(words.photos_sending, { sent, all });
       const body = await smaller(file);
       for (let left = 3; left > 0; left -= 1) {
         try {
@@ -263,7 +276,7 @@
             method: "POST",
             headers: { "Content-Type": body.type || "application/octet-stream", "Idempotency-Key": ticket.key },
             body,
-          });
+          }, PHOTO_MS);
           if (answer.status === 202) { sent += 1; break; }
           if (answer.status < 500 && answer.status !== 429) break;
         } catch { /* try again */ }
@@ -272,7 +285,7 @@
     }
     $("photos").disabled = false;
     $("photos").value = "";
-    $("photos-state").textContent = fill(sent === chosen.length ? words.photos_sent : words.photos_some, { sent, all: chosen.length });
+    $("photos-state").textContent = fill(sent === all ? words.photos_sent : words.photos_some, { sent, all });
   }
 
   // ---- begin
@@ -291,6 +304,8 @@
   });
   window.addEventListener("online", send);
   document.addEventListener("visibilitychange", refresh);
+  $("no-script").hidden = true; // shown until here: also where a browser is too old for this script
+  $("ask").hidden = false;
   restore(memory.get("draft"));
   if (pending) send();
   else if (ticket) showTicket(false);

@@ -5,6 +5,7 @@ As much of the protocol as the tests use; a client library would be larger than 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import shutil
@@ -133,3 +134,7 @@ class Browser:
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         shot = self.devtools("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
         path.write_bytes(base64.b64decode(shot["data"]))
+
+
+async def in_thread(call: Any, *arguments: Any, **named: Any) -> Any:
+    return await asyncio.to_thread(call, *arguments, **named)

@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from services.runtime.cluster import apply_topics
+from tests.integration.intake.browser import Browser
 from tests.service_process import Service
+from tests.unit.intake.notify_stand_in import NotifyStandIn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 
@@ -42,3 +44,26 @@ async def intake(stopped_intake: Service) -> Service:
 async def client(intake: Service) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=intake.url, timeout=30) as opened:
         yield opened
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    made = Browser(tmp_path)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+async def notify() -> AsyncIterator[NotifyStandIn]:
+    async with NotifyStandIn() as made:
+        yield made
+
+
+@pytest.fixture
+async def form(browser: Browser, stopped_intake: Service, notify: NotifyStandIn, tmp_path: Path) -> Service:
+    stopped_intake.start(photos_folder=str(tmp_path / "photos"), notify_url=notify.url)
+    await stopped_intake.wait_ready()
+    return stopped_intake

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -13,45 +12,18 @@ from PIL import Image
 from services.contracts.ids import parse_ticket_ref
 from services.contracts.topics import CONTACT_RECEIVED
 from services.contracts.values import Crs
-from tests.integration.intake.browser import Browser
+from tests.integration.intake.browser import in_thread
 from tests.integration.intake.test_intake import contact_of
-from tests.unit.intake.notify_stand_in import NotifyStandIn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from deploy.native.kafka import KafkaBroker
+    from tests.integration.intake.browser import Browser
     from tests.service_process import Service
+    from tests.unit.intake.notify_stand_in import NotifyStandIn
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    made = Browser(tmp_path)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-
-
-@pytest.fixture
-async def notify() -> AsyncIterator[NotifyStandIn]:
-    async with NotifyStandIn() as made:
-        yield made
-
-
-@pytest.fixture
-async def form(browser: Browser, stopped_intake: Service, notify: NotifyStandIn, tmp_path: Path) -> Service:
-    stopped_intake.start(photos_folder=str(tmp_path / "photos"), notify_url=notify.url)
-    await stopped_intake.wait_ready()
-    return stopped_intake
-
-
-async def in_thread(call: Any, *arguments: Any, **named: Any) -> Any:
-    return await asyncio.to_thread(call, *arguments, **named)
 
 
 def at(browser: Browser, lat: float, lon: float) -> None:
