@@ -32,6 +32,8 @@ class Prompt(StrEnum):
     WELCOME = "welcome"
     ASK_PLACE = "ask_place"
     """An outage, and nobody knows where."""
+    ASK_PLACE_IN_WORDS = "ask_place_in_words"
+    """The same in a text message, which carries no position. A file of before has none and says ``ASK_PLACE``."""
     ASK_MATTER = "ask_matter"
     """A place or a picture, and nobody knows what is the matter."""
     REPORT_KEPT = "report_kept"
@@ -45,7 +47,7 @@ class Prompt(StrEnum):
     STATUS = "status"
 
 
-_WITH_REF: Final = frozenset({Prompt.ASK_PLACE, Prompt.ASK_MATTER, Prompt.REPORT_KEPT, Prompt.KEPT, Prompt.ADDED})
+_WITH_REF: Final = frozenset(Prompt) - {Prompt.WELCOME, Prompt.STOPPED, Prompt.STARTED, Prompt.STATUS}
 
 
 class Command(StrEnum):
@@ -109,7 +111,7 @@ class Phrases(BaseModel):
         if self.default_language not in self.languages:
             raise ValueError(f"languages: has no {self.default_language}, the default")
         for language, texts in self.languages.items():
-            missing = [prompt for prompt in Prompt if prompt not in texts]
+            missing = [prompt for prompt in Prompt if prompt not in {*texts, Prompt.ASK_PLACE_IN_WORDS}]
             if missing:
                 raise ValueError(f"languages.{language}: lacks {', '.join(missing)}")
             for prompt, text in texts.items():
@@ -123,7 +125,8 @@ class Phrases(BaseModel):
     def say(self, prompt: Prompt, language: str, ref: str = "") -> str:
         """Return a text; in the default language where there is none in ``language``."""
         texts = self.languages.get(language) or self.languages[self.default_language]
-        return texts[prompt].replace("{ref}", ref)
+        said = texts.get(prompt) or texts[Prompt.ASK_PLACE]
+        return said.replace("{ref}", ref)
 
     def language_in(self, text: str, otherwise: str) -> str | None:
         """Return the language that the script of a text tells; None where it tells none.

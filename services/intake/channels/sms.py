@@ -248,7 +248,8 @@ def _meaning(source: SmsSource, message: _Sms, now: datetime, talk: Talk) -> Acc
         facts=facts,
         raw_sha256=message.sha256,
     )
-    return Accepted(contact, reply=phrases.say(turn.prompt, turn.language or source.language, contact.ticket_ref))
+    prompt = Prompt.ASK_PLACE_IN_WORDS if turn.prompt is Prompt.ASK_PLACE else turn.prompt
+    return Accepted(contact, reply=phrases.say(prompt, turn.language or source.language, contact.ticket_ref))
 
 
 _COMMANDS: Final = {

@@ -244,6 +244,17 @@ def test_every_text_can_be_said_in_every_language() -> None:
             assert len(said.encode()) < 2048
 
 
+def test_a_file_of_before_asks_in_text_messages_as_it_did(tmp_path) -> None:
+    file = tmp_path / "phrases.yaml"
+    lines = SHIPPED.read_text(encoding="utf-8").splitlines(keepends=True)
+    file.write_text("".join(one for one in lines if "ask_place_in_words:" not in one), encoding="utf-8")
+    older = load_phrases(file)
+    for language in PHRASES.languages:
+        asked = older.say(Prompt.ASK_PLACE, language, "7K3M-9QPX-2HD")
+        assert older.say(Prompt.ASK_PLACE_IN_WORDS, language, "7K3M-9QPX-2HD") == asked
+        assert PHRASES.say(Prompt.ASK_PLACE_IN_WORDS, language, "7K3M-9QPX-2HD") != asked
+
+
 def test_a_wrong_file_is_refused_with_every_line(tmp_path) -> None:
     good = SHIPPED.read_text(encoding="utf-8")
     file = tmp_path / "phrases.yaml"
