@@ -6,6 +6,7 @@ is used, so that a small one starts fast. Never here: work.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import io
 import logging
@@ -86,6 +87,13 @@ class _Commands(TyperGroup):
             part = typer.Typer(context_settings=_NAMES, rich_markup_mode="rich", add_completion=False)
             part.command(name=cmd_name)(getattr(module, cmd_name))
         return _flowing(typer.main.get_command(part))
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """Find the command that is called; name the nearest where there is none, which typer can of loaded ones only."""
+        near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+        if near and args[0] not in _COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Show what is said of all commands, in lines as long as the terminal's."""

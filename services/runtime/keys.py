@@ -81,7 +81,7 @@ class _Check(APIKeyHeader, Generic[S]):
         key = request.headers.get(_HEADER)
         holder = self._keys().holder(key)
         if holder is None or (not key and self._scope not in holder.scopes):
-            refused = "the key is missing or unknown"
+            refused = f"{_HEADER} has no key of this service" if key else f"send a key in the header {_HEADER}"
             raise Problem(401, refused, headers={"WWW-Authenticate": _HEADER})
         if self._scope not in holder.scopes:
             raise Problem(403, f"this key lacks the scope {self._scope.value!r}")

@@ -33,7 +33,7 @@ FORMAT: Final = "1"
 
 
 class Fault(NamedTuple):
-    """One thing wrong: lines count from 1."""
+    """One thing wrong: lines count from 1; 0 is the file as a whole."""
 
     line: int
     reason: str
@@ -45,7 +45,8 @@ class RulesError(Exception):
     def __init__(self, file: str, faults: list[Fault]) -> None:
         self.file = file
         self.faults = sorted(set(faults))
-        lines = [f"{file}:{fault.line}: {fault.reason}" for fault in self.faults[:_SHOWN]]
+        places = [f"{file}:{fault.line}" if fault.line else file for fault in self.faults[:_SHOWN]]
+        lines = [f"{place}: {fault.reason}" for place, fault in zip(places, self.faults, strict=False)]
         if len(self.faults) > _SHOWN:
             lines.append(f"{file}: and {len(self.faults) - _SHOWN} more")
         super().__init__("\n".join(lines))
@@ -133,7 +134,8 @@ class Reader:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = 1 if mark is None else mark.line + 1
-            raise RulesError(file, [Fault(line, f"not YAML: {error.problem or error.context}")]) from None
+            tab = "; indent with spaces" if "'\\t'" in (error.problem or "") else ""
+            raise RulesError(file, [Fault(line, f"not YAML: {error.problem or error.context}{tab}")]) from None
         except yaml.reader.ReaderError as error:
             line, wrong = text.count("\n", 0, error.position) + 1, chr(error.character)
             raise RulesError(file, [Fault(line, f"not YAML: the character {wrong!r} may not stand there")]) from None

@@ -95,6 +95,12 @@ def test_a_wrong_command_line_is_code_2(gridline, arguments):
     assert "Traceback" not in out + err
 
 
+def test_a_misspelt_command_is_told_the_nearest(gridline):
+    code, _, err = gridline("incident", "list")
+    assert code == Exit.USAGE
+    assert "Did you mean 'incidents'?" in err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

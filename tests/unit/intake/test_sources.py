@@ -126,7 +126,7 @@ def test_what_is_not_a_sources_file_is_refused_with_a_line(tmp_path: Path, text:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"none\.yaml:0: cannot be read: No such file"):
+    with pytest.raises(SettingsError, match=r"none\.yaml: cannot be read: No such file"):
         load_sources(tmp_path / "none.yaml")
 
 

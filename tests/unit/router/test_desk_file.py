@@ -216,7 +216,7 @@ def test_a_list_of_holidays_that_is_gone_holds_until_somebody_says_otherwise(tmp
         assert not any(watched.look() for _ in range(4))
     assert watched().hash == known
     [told] = [each for each in logs if each["event"] == "file_refused_old_one_holds"]
-    assert told["faults"] == [f"{holidays}:0: is gone: put it back, or start the service anew to go without it"]
+    assert told["faults"] == [f"{holidays}: is gone: put it back, or start the service anew to go without it"]
     assert FILE_STALE.labels("desk.yaml")._value.get() == 1
     file.write_text(TEXT.replace("offer: 20s", "offer: 25s"), encoding="utf-8")
     assert not any(watched.look() for _ in range(4)), "nor with another change beside it"

@@ -96,7 +96,7 @@ def test_what_cannot_be_read_for_a_look_is_read_at_the_next(
     with monkeypatch.context() as away, capture_logs() as logs:
         away.setattr("pathlib.Path.open", fails)
         assert not any(watched.look() for _ in range(3))
-    assert [each["faults"] for each in logs] == [[f"{path}:0: cannot be read: {os.strerror(why)}"]], "told, once"
+    assert [each["faults"] for each in logs] == [[f"{path}: cannot be read: {os.strerror(why)}"]], "told, once"
     assert (watched(), stale(path.name), loads(path.name, "refused") - before) == (1, 1, 1)
     assert (watched.look(), watched(), stale(path.name)) == (True, 2, 0)
 

@@ -41,7 +41,7 @@ def test_a_file_that_is_no_file_of_rules_is_not_read_into_memory(tmp_path: Path)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path):
-    with pytest.raises(RulesError, match=r"gone\.yaml:0: cannot be read: No such file"):
+    with pytest.raises(RulesError, match=r"gone\.yaml: cannot be read: No such file"):
         read_text(tmp_path / "gone.yaml")
 
 
@@ -51,3 +51,8 @@ def test_a_letter_that_is_no_utf_8_is_told_with_its_line_wherever_it_stands(tmp_
     with pytest.raises(RulesError) as refused:
         read_text(file)
     assert str(refused.value) == f"{file}:10000: is not UTF-8"
+
+
+def test_a_tab_is_told_with_what_to_do():
+    with pytest.raises(RulesError, match=r"^rules\.yaml:2: not YAML: .*; indent with spaces$"):
+        Reader("rules.yaml", "a:\n\tb: c\n")
