@@ -19,7 +19,7 @@ async def load(tx: Connection, news: News, of: Collection[UUID] | None = None) -
     """Load it; or ``of`` these customers alone, where they are in the incidents that the news are of."""
     everyone = {who for one in news.reporters.values() if (who := one.recipient_id)} if of is None else set(of)
     announced = news.announced if of is None else ()
-    reporters, subscriptions = await customers.load_members(tx, news, announced, everyone)
+    reporters, subscriptions, settled = await customers.load_members(tx, news, announced, everyone)
     everyone |= {who for one in reporters.values() if (who := one.recipient_id)}
     incidents = news.standings.keys() | {incident for incident, _ in subscriptions}
-    return Book(reporters, subscriptions, await notices.load_told(tx, incidents, everyone))
+    return Book(reporters, subscriptions, await notices.load_told(tx, incidents, everyone), settled)

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from services.contracts.values import Channel, IncidentState, Recipient
-from services.notify.domain.incident import Standing, Subscription
+from services.notify.domain.incident import Settled, Standing, Subscription
 from services.notify.domain.notice import Reporter, Turn, link_id, recipient_id
 from services.runtime.rows import Table, columns
 
@@ -85,26 +85,31 @@ WITH concerned AS (
         SELECT recipient_id FROM report WHERE report_id = ANY($1::uuid[])
     )
 )
-SELECT s.incident_id, s.report_id, s.joined_revision, s.left_revision, s.joined_at,
-       r.ticket_id, r.ticket_ref, r.language, r.turn, p.recipient_id, p.channel, p.address, p.account
+SELECT s.incident_id, concerned.report_id, s.joined_revision, s.left_revision, s.joined_at,
+       r.ticket_id, r.ticket_ref, r.language, r.turn, p.recipient_id, p.channel, p.address, p.account,
+       r.outcome, r.reason, r.settled_at, r.expected_at
 FROM concerned
-JOIN subscription s USING (report_id)
+LEFT JOIN subscription s USING (report_id)
 LEFT JOIN report r USING (report_id)
 LEFT JOIN recipient p USING (recipient_id)
 """
-# A report's incident and its settlement may be told of by two partitions at once: the order of ids again.
+# A report's incident and its settlement may be told of by two partitions at once: the order of ids again. That it is in
+# an incident after all is noted of what is known; of one instant what comes last holds.
 _SAVE_REPORTS: Final = """
 INSERT INTO report (report_id, ticket_id, ticket_ref, language, recipient_id, turn, outcome, reason, settled_at,
                     expected_at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::int[], $7::text[], $8::text[],
-                     $9::timestamptz[], $10::timestamptz[]) AS v (report_id)
+                     $9::timestamptz[], $10::timestamptz[])
+     AS v (report_id, ticket_id, ticket_ref, language, recipient_id, turn, outcome)
+WHERE v.outcome IS DISTINCT FROM 'in_incident' OR v.recipient_id IS NOT NULL
+   OR EXISTS (SELECT FROM report AS known WHERE known.report_id = v.report_id)
 ORDER BY v.report_id
 ON CONFLICT (report_id) DO UPDATE SET
     (outcome, reason, settled_at, expected_at) = (
         SELECT outcome, reason, settled_at, expected_at FROM (VALUES
-            (excluded.outcome, excluded.reason, excluded.settled_at, excluded.expected_at),
-            (report.outcome, report.reason, report.settled_at, report.expected_at)
-        ) AS said (outcome, reason, settled_at, expected_at) ORDER BY settled_at DESC NULLS LAST LIMIT 1
+            (excluded.outcome, excluded.reason, excluded.settled_at, excluded.expected_at, 1),
+            (report.outcome, report.reason, report.settled_at, report.expected_at, 2)
+        ) AS said (outcome, reason, settled_at, expected_at, n) ORDER BY settled_at DESC NULLS LAST, n LIMIT 1
     ),
     turn = least(excluded.turn, report.turn)
 WHERE excluded.settled_at >= coalesce(report.settled_at, '-infinity') OR excluded.turn < report.turn
@@ -143,8 +148,8 @@ async def lock_customers(tx: Connection, recipients: Iterable[Recipient], news: 
 
 async def load_members(
     tx: Connection, news: News, announced: Iterable[UUID], named: Iterable[UUID]
-) -> tuple[dict[UUID, Reporter], dict[tuple[UUID, UUID], Subscription]]:
-    """Return the reports that ``news`` may concern, where they were ever seen, and where each is and has been.
+) -> tuple[dict[UUID, Reporter], dict[tuple[UUID, UUID], Subscription], dict[UUID, Settled]]:
+    """Return the reports that ``news`` may concern, where they were ever seen; where each is and has been; settlements.
 
     Args:
         tx: The transaction.
@@ -160,12 +165,14 @@ async def load_members(
             row["incident_id"], row["report_id"], row["joined_revision"], row["left_revision"], row["joined_at"]
         )
         for row in rows
+        if row["incident_id"] is not None
     }
-    return reporters, subscriptions
+    settled = {row["report_id"]: settled_of(row) for row in rows if row["settled_at"] is not None}
+    return reporters, subscriptions, settled
 
 
 async def save_reports(tx: Connection, reporters: Iterable[Reporter], settled: Iterable[ReportSettled]) -> None:
-    """Remember reports and their settlements; of two settlements of a report the later one."""
+    """Remember reports and their settlements; of two settlements of a report the later one, of one instant the last."""
     rows: dict[UUID, tuple[Any, ...]] = {
         one.report_id: (
             *(one.report_id, one.ticket_id, one.ticket_ref, one.language, one.recipient_id, one.turn),
@@ -175,8 +182,9 @@ async def save_reports(tx: Connection, reporters: Iterable[Reporter], settled: I
     }
     for message in sorted(settled, key=lambda one: one.settled_at):
         who = recipient_id(message.recipient) if message.recipient else None
+        known = (message.report_id, message.ticket_id, message.ticket_ref, message.language, who, Turn.OTHERS)
         rows[message.report_id] = (
-            *(message.report_id, message.ticket_id, message.ticket_ref, message.language, who, Turn.OTHERS),
+            *rows.get(message.report_id, known)[: len(known)],
             *(message.outcome, message.reason, message.settled_at, message.expected_at),
         )
     if rows:
@@ -195,6 +203,11 @@ def standing_of(row: Record) -> Standing:
     """Return the incident of a row."""
     stored = {name: row[name] for name in INCIDENT.columns}
     return Standing(**{**stored, "state": IncidentState(row["state"])})
+
+
+def settled_of(row: Record) -> Settled:
+    """Return the settlement of a row."""
+    return Settled(row["outcome"], row["reason"], row["settled_at"], row["expected_at"])
 
 
 def _reporter(row: Record) -> Reporter:

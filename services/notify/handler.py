@@ -103,7 +103,7 @@ class NotifyHandler:
         await customers.lock_customers(tx, known, news, [link_id(one.recipient) for one in heard])
         await save_links(tx, heard)
         await note_contacts(tx, _contacts(news, settled, heard, now))
-        await customers.save_reports(tx, news.reporters.values(), settled)
+        await customers.save_reports(tx, news.reporters.values(), said)
         decision = Decision()
         if changes:
             decision = decide(news, await book.load(tx, news), calm=wording.calm, now=now)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.ids import report_id
-from services.notify.customers import INCIDENT, standing_of
-from services.notify.domain.asked import Asked, Settled, of_another, of_ticket
+from services.notify.customers import INCIDENT, settled_of, standing_of
+from services.notify.domain.asked import Asked, of_another, of_ticket
 from services.notify.domain.notice import Reporter, Turn, link_id
 
 if TYPE_CHECKING:
@@ -139,14 +139,10 @@ async def count_notices(pool: Pool, incident: UUID) -> list[NoticeCount] | None:
         return [NoticeCount(**row) for row in await connection.fetch(_COUNTS, incident)]
 
 
-def _settled(row: Record) -> Settled:
-    return Settled(row["outcome"], row["reason"], row["settled_at"], row["expected_at"])
-
-
 def _asked(row: Record) -> Asked:
     return Asked(
         language=row["language"],
-        settled=_settled(row) if row["settled_at"] else None,
+        settled=settled_of(row) if row["settled_at"] else None,
         joined_revision=row["joined_revision"] or 0,
         joined_at=row["joined_at"],
         standing=standing_of(row) if row["incident_id"] else None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from services.contracts import ids
 from services.notify.domain.comparison import present
+from services.notify.domain.incident import Settled
 from services.notify.domain.notice import Stage, Tell, Template, Turn, make_notice, one_spelling, settled_tell
 
 if TYPE_CHECKING:
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
     from services.contracts.messages import RecipientHeard
     from services.notify.domain.incident import Standing
     from services.notify.domain.notice import Notice, Reporter
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """How a report was settled without an incident."""
-
-    outcome: str
-    reason: str
-    at: datetime | None
-    expected_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +70,7 @@ def of_another(asked: Asked, language: str | None) -> Asked:
 def truth(asked: Asked, now: datetime) -> Truth:
     """Say what is true of a report: its incident, unless it was settled after it had joined that."""
     standing, settled = asked.standing, asked.settled
-    if standing is not None and not (settled and settled.at and asked.joined_at and settled.at > asked.joined_at):
+    if standing is not None and not (settled and asked.joined_at and settled.is_after(asked.joined_at)):
         tell = present(standing, joined_revision=asked.joined_revision, now=now)
         return Truth(tell, standing.restored_at, standing.changed_at)
     if settled is not None:

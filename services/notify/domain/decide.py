@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.notify.domain.comparison import Calm
-    from services.notify.domain.incident import News, Standing
+    from services.notify.domain.incident import News, Settled, Standing
     from services.notify.domain.notice import Notice, Reporter, Tell
 
 
@@ -34,11 +34,13 @@ class Book:
         subscriptions: Of the announced incidents, all; of the others, those of the reports in the batch, joined or
             left, and of their customers. Of each of these reports, those in other incidents too.
         told: Per recipient, the notices made of those incidents, oldest first.
+        settled: How these reports, and those that joined, were last settled.
     """
 
     reporters: Mapping[UUID, Reporter] = field(default_factory=dict)
     subscriptions: Mapping[tuple[UUID, UUID], Subscription] = field(default_factory=dict)
     told: Mapping[UUID, Sequence[Told]] = field(default_factory=dict)
+    settled: Mapping[UUID, Settled] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime, occasion: Occas
     decision = Decision(quiet=Counter(news.quiet))
     reporters = {**book.reporters, **news.reporters}
     subscriptions = _subscribe(news, book, decision)
-    homes = _homes(subscriptions.values())
+    homes = _homes(subscriptions.values(), book.settled)
     by_incident: defaultdict[UUID, list[Subscription]] = defaultdict(list)
     been_in: defaultdict[UUID, list[Subscription]] = defaultdict(list)
     for one in subscriptions.values():
@@ -166,16 +168,18 @@ def _subscribe(news: News, book: Book, decision: Decision) -> dict[tuple[UUID, U
     return subscriptions
 
 
-def _homes(subscriptions: Iterable[Subscription]) -> dict[UUID, datetime]:
+def _homes(subscriptions: Iterable[Subscription], settled: Mapping[UUID, Settled]) -> dict[UUID, datetime]:
     """When each report joined the incident it is in now.
 
     A report is in one incident at a time, but the record of its leaving comes on another partition than that of its
-    joining elsewhere; until both are here, the latest joining holds.
+    joining elsewhere, or of its being answered; until both are here, the latest holds.
     """
     homes: dict[UUID, datetime] = {}
     for one in subscriptions:
         if one.active and one.joined_at is not None:
-            homes[one.report_id] = max(one.joined_at, homes.get(one.report_id, one.joined_at))
+            apart = settled.get(one.report_id)
+            if apart is None or not apart.is_after(one.joined_at):
+                homes[one.report_id] = max(one.joined_at, homes.get(one.report_id, one.joined_at))
     return homes
 
 

@@ -69,6 +69,27 @@ class Subscription:
         return self.joined_revision > self.left_revision
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a report was settled without an incident; or last, that it is in one after all.
+
+    Attributes:
+        at: When; None of a ticket that never had a report.
+    """
+
+    outcome: str
+    reason: str
+    at: datetime | None
+    expected_at: datetime | None = None
+
+    def is_after(self, joined_at: datetime) -> bool:
+        """Whether a report that joined an incident then is in it no more, though that may not have said so yet.
+
+        Of one instant this came later: that it is in one again would have been said as well.
+        """
+        return self.outcome != "in_incident" and self.at is not None and self.at >= joined_at
+
+
 @dataclass(slots=True)
 class News:
     """What a batch of snapshots changes.

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.contracts.messages import ReportSettled
-from services.contracts.values import IncidentState
+from services.contracts.values import IncidentState, ProgressStage
 from services.notify.domain.notice import recipient_id
 from tests.integration.notify.conftest import Desk
 from tests.integration.notify.test_links import heard
@@ -35,7 +35,8 @@ async def test_that_a_person_placed_a_report_is_told_by_its_incident_alone(desk)
     await desk.take(settled())
     assert await desk.take(settled(outcome="in_incident", reason="same_device", minute=5)) == 0
     assert [row["stage"] for row in await desk.notices()] == ["with_person"]
-    assert await desk.pool.fetchval("SELECT outcome FROM report") == "needs_person", "as long as no incident has it"
+    assert await desk.pool.fetchval("SELECT outcome FROM report") == "in_incident"
+    assert await desk.take(desk.make.changed(1, 1, joined=[desk.make.member(1, 1)], minute=5)) == 1
 
 
 async def test_planned_work_that_was_entered_late_is_told_with_its_end_and_so_is_that_it_was_not_that(desk):
@@ -47,12 +48,12 @@ async def test_planned_work_that_was_entered_late_is_told_with_its_end_and_so_is
     covered = desk.make.changed(1, 2, state=IncidentState.CANCELLED, left=(1, 2))
     assert await desk.take(covered, settled(1, 1, **plan, minute=2), settled(2, 1, **plan, minute=2)) == 1
     assert await desk.take(settled(1, 1, **plan, minute=2)) == 0, "told again, it is known"
+    assert await desk.pool.fetchval("SELECT expected_at FROM report LIMIT 1") == ETR
     reopened = desk.make.changed(1, 3, joined=members)
     assert await desk.take(reopened, settled(1, 1, **back, minute=3), settled(2, 1, **back, minute=3)) == 1
 
     told = [(row["stage"], row["template"], row["etr"]) for row in await desk.notices()]
     assert told == [("received",) * 2 + (None,), ("answered", "answered_planned", ETR), ("received",) * 2 + (None,)]
-    assert await desk.pool.fetchval("SELECT expected_at FROM report LIMIT 1") == ETR
 
 
 async def test_an_end_of_planned_work_that_moves_is_told_once_and_takes_the_place_of_what_was_not_sent(desk):
@@ -516,6 +517,29 @@ async def test_a_batch_that_waits_for_a_customer_has_locked_none_who_comes_after
                 await asyncio.sleep(0.01)
         await other.execute(f"{lock} NOWAIT", second[0])
     await batch
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("minute", [4, 5])
+async def test_an_older_record_of_an_outage_says_nothing_of_a_report_that_was_answered_since(desk, minute, at_once):
+    """They come on two topics: the customer read that it is planned work, and then that it is a known outage."""
+    crew = {"stage": ProgressStage.ARRIVED, "etr": ETR, "minute": minute}
+    joined = desk.make.changed(9, 6, **crew, joined=[desk.make.member(1, 1), desk.make.member(2, 2)])
+    steps = [settled(**ACCEPTED, command_id=UUID(int=1), minute=5), joined]
+    made = [await desk.take(*batch) for batch in ([steps] if at_once else [[one] for one in steps])]
+    assert sum(made) == 2
+    assert await desk.take(desk.make.changed(9, 7, **crew | {"etr": ETR + timedelta(hours=1)})) == 1, "of the other"
+    assert await desk.take(desk.make.changed(9, 8, left=(1,), **crew)) == 1, "so it is with them"
+    assert [row["stage"] for row in await desk.notices(report_id=UUID(int=1))] == ["answered"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_report_that_was_answered_and_is_in_an_outage_again_is_told_by_it_also_of_the_same_instant(desk, known):
+    said = [settled(**ACCEPTED, minute=5)] if known else []
+    back = settled(**BACK, reason="not_planned_after_all", incident_id=UUID(int=9), minute=5)
+    await desk.take(*said, back.model_copy(update={"recipient": None}))
+    assert await desk.take(desk.make.changed(9, 1, joined=[desk.make.member(1, 1)], minute=5)) == 1
+    assert await desk.take(desk.make.changed(9, 2, etr=ETR, minute=6)) == 1
 
 
 async def statements_of(desk, messages):

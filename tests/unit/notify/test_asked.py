@@ -10,7 +10,8 @@ import pytest
 
 from services.contracts.messages import RecipientHeard
 from services.contracts.values import Channel, IncidentState, Recipient
-from services.notify.domain.asked import Asked, Settled, answer, of_another, of_ticket, truth
+from services.notify.domain.asked import Asked, answer, of_another, of_ticket, truth
+from services.notify.domain.incident import Settled
 from services.notify.domain.notice import Reporter, Stage, Turn, recipient_id
 from tests.unit.notify.snapshots import NOW
 from tests.unit.notify.test_needs_notice import standing

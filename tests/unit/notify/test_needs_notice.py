@@ -9,9 +9,9 @@ from uuid import UUID
 import pytest
 
 from services.contracts.values import IncidentState
-from services.notify.domain.asked import Asked, Settled, truth
+from services.notify.domain.asked import Asked, truth
 from services.notify.domain.comparison import needs_notice, present
-from services.notify.domain.incident import Standing
+from services.notify.domain.incident import Settled, Standing
 from services.notify.domain.notice import Quiet, Reach, Stage, Tell, Template, Told, without_etr
 
 A, B = UUID(int=1), UUID(int=2)
