@@ -12,7 +12,7 @@ import deploy
 from services.notify.domain.comparison import Calm
 from services.notify.domain.notice import Stage, Template
 from services.notify.domain.quiet_hours import MAY_WAIT
-from services.notify.wording import read_wording
+from services.notify.wording import PLACEHOLDERS, read_wording
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
 
@@ -45,6 +45,44 @@ def test_every_text_that_ships_can_be_rendered(wording, template, language):
     assert shown.language == language
     assert "7K3M-9QPX-2HD" in shown.text
     assert "{" not in shown.text
+
+
+ONE_PART = {"zh-Hans-CN": 70, "en": 160}
+"""Characters of a text message, in UCS-2 and in the alphabet of GSM 03.38; of one in two parts a part has fewer."""
+TWO_PARTS = {"zh-Hans-CN": 2 * 67, "en": 2 * 153}
+LATEST = datetime(2026, 12, 31, 15, 59, tzinfo=UTC)
+"""The minute before a year ends, by the hotline's clock: written with the most digits."""
+
+
+@pytest.mark.parametrize("template", list(Template))
+@pytest.mark.parametrize("language", list(ONE_PART))
+def test_a_text_is_one_message_or_two_where_it_must_warn_of_danger(wording, template, language):
+    """Gateways send so many parts a second: in a storm one more keeps others waiting."""
+    text = wording.render(
+        template, language, ref="7K3M-9QPX-2HR", etr=LATEST, restored_at=LATEST, closed_at=LATEST
+    ).text
+    warns = "着火" in text or "fire" in text
+    assert len(text) <= (TWO_PARTS if warns else ONE_PART)[language]
+    assert language != "en" or text.isascii(), "one other letter makes all of it UCS-2"
+
+
+@pytest.mark.parametrize("template", [one for one, names in PLACEHOLDERS.items() if names > {"ref"}])
+@pytest.mark.parametrize("language", list(ONE_PART))
+def test_a_time_around_midnight_is_told_with_the_day_that_it_is_there(wording, template, language):
+    """Who reads it in the morning knows which night it was: no text says today or tomorrow."""
+    moments = [LATEST, LATEST + timedelta(minutes=1)]
+    days = {"zh-Hans-CN": ["12月31日23:59", "1月1日00:00"], "en": ["2026-12-31 23:59", "2027-01-01 00:00"]}[language]
+    for moment, day in zip(moments, days, strict=True):
+        assert day in wording.render(template, language, ref="R", etr=moment, restored_at=moment, closed_at=moment).text
+
+
+@pytest.mark.parametrize("template", list(Template))
+@pytest.mark.parametrize("language", list(ONE_PART))
+def test_no_text_says_a_day_that_is_another_by_the_time_it_is_read(wording, template, language):
+    text = wording.render(template, language, ref="R", etr=LATEST, restored_at=LATEST, closed_at=LATEST).text.lower()
+    assert not [
+        one for one in ("今天", "今日", "今晚", "明天", "today", "tonight", "tomorrow", "minutes") if one in text
+    ]
 
 
 def test_times_are_those_of_the_hotline(wording):
