@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 from services.dedup.replay_reports import Heard
-from services.router.domain.classify import OUTAGE
+from services.router.domain.reading import OUTAGE
 from services.router.settings import RouterSettings
 from services.router.tree.keywords import read_keywords
 from services.runtime.settings import read_settings

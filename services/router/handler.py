@@ -1,6 +1,6 @@
 """From contacts to routed tickets and outage reports; back from dedup what it could not place.
 
-Decided here: nothing about a ticket (``domain`` does), only what is loaded, saved, published and counted for a batch.
+Decided here: nothing about a ticket (``domain`` does), only what is loaded, saved and published for a batch.
 
 What is published: ``TicketRouted`` once for each ticket the batch changed, with the highest of the versions the batch
 made, so versions ascend and some numbers are never seen; ``OutageReported`` exactly once a ticket, by the contact that
@@ -10,9 +10,8 @@ more is expected (``final``) or an account, a position or a person placed it.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -23,9 +22,8 @@ from services.contracts.topics import CONTACT_RECEIVED, REPORT_SETTLED
 from services.contracts.values import TicketState
 from services.grid.lately import Lately
 from services.grid.lookup import chains_of, weigh_places
-from services.router import metrics, roster, store
+from services.router import roster, store
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
-from services.router.domain.conservation import REPORT_SENT, count
 from services.router.domain.deciding import carrying, placed, settle
 from services.router.domain.desk import (
     DeskRules,
@@ -44,17 +42,15 @@ from services.router.domain.places import Clues, Places, evidence_of
 from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import Need, ReportState
-from services.router.domain.versions import above, with_events
 from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
+from services.router.outcome import Outcome, observe, tally_of
 from services.runtime.handling import Decided, Received, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
-
-    from prometheus_client import Counter as Metric
 
     from services.contracts.topics import Topic
     from services.grid.lately import Chain
@@ -62,49 +58,11 @@ if TYPE_CHECKING:
     from services.router.domain.batch import Said
     from services.router.domain.desk import Turn
     from services.router.domain.facts import Bounds
-    from services.router.domain.log import Event
     from services.router.domain.ticket import Rules, Ticket
     from services.router.tree.book import RuleBook
     from services.runtime.handling import Transaction
 
-_TELLINGS: Final = ("", "first", "second", "third_and_later")
 _log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """What deciding a batch came to."""
-
-    book: Book
-    desk: DeskRules
-    places: Places
-    free: frozenset[str] = frozenset()
-    events: dict[UUID, list[Event]] = field(default_factory=lambda: defaultdict(list))
-    traces: dict[UUID, str | None] = field(default_factory=dict)
-    contacts: list[tuple[ContactReceived, UUID]] = field(default_factory=list)
-    reports: list[Publication] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
-
-    def note(self, touched: Iterable[UUID], received: Received) -> None:
-        self.traces.update(dict.fromkeys(touched, received.traceparent))
-
-    def lift(self, floor: int) -> None:
-        """Let no version of a ticket that changed be one that others may hold."""
-        for ticket_id in self.traces if floor else ():
-            self.book.put(above(floor, self.book.tickets[ticket_id]))
-
-    def did(self, ticket: Ticket, events: Sequence[Event]) -> None:
-        """Keep what was done with a ticket, in its version."""
-        if events:
-            self.events[ticket.ticket_id] += events
-            self.book.put(with_events(ticket, events))
-
-    def say_why(self) -> None:
-        """Let each version tell what was done by it, though another record of the batch came after."""
-        for ticket_id, events in self.events.items():
-            ticket = self.book.tickets[ticket_id]
-            if ticket.change is None and ticket.merged_into is None:
-                self.book.put(replace(ticket, change=events[-1].did.value))
 
 
 class RouterHandler:
@@ -164,7 +122,7 @@ class RouterHandler:
         before = await _load_live(tx, stored.tickets)
         said = {n: _redirected(each, before, rules, bounds) for n, each in said.items()}
         places = Places(self._lately.draft(), now)
-        work = _Outcome(Book(rules, bounds, now, places=places), desk, places, await _free(tx, before))
+        work = Outcome(Book(rules, bounds, now, places=places), desk, places, await _free(tx, before))
         work.book.open.update({handle: stored.open.get(handle, ()) for handle in handles})
         work.book.load(before.values())
         together = gathered(said, work.book)
@@ -192,18 +150,18 @@ class RouterHandler:
                 *(Publication(routed(ticket, turn.due), work.traces[ticket.ticket_id]) for ticket, turn in turns),
             ],
             refused=work.refused,
-            tally=_tally(before, changed, len(work.reports)),
+            tally=tally_of(before, changed, len(work.reports)),
             after_commit=lambda: self._committed(before, turns, work),
         )
 
-    def _committed(self, before: Mapping[UUID, Ticket], turns: Sequence[tuple[Ticket, Turn]], work: _Outcome) -> None:
+    def _committed(self, before: Mapping[UUID, Ticket], turns: Sequence[tuple[Ticket, Turn]], work: Outcome) -> None:
         work.places.keep()
-        _observe(before, [ticket for ticket, _ in turns], work)
+        observe(before, [ticket for ticket, _ in turns], work)
         were = (work_of(before[ticket.ticket_id]) for ticket, _ in turns if ticket.ticket_id in before)
         self._heard(turns, {was.agent for was in were if was.phase is Phase.OFFERED and was.agent is not None})
 
 
-def _decide(work: _Outcome, received: Received, said: Said | None) -> None:
+def _decide(work: Outcome, received: Received, said: Said | None) -> None:
     """Decide one record, after those before it."""
     if said is not None:
         _on_contact(work, received, said)
@@ -214,7 +172,7 @@ def _decide(work: _Outcome, received: Received, said: Said | None) -> None:
         work.refused.append(Refused(received, Refusal.UNPROCESSABLE, detail))
 
 
-def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
+def _on_contact(work: Outcome, received: Received, said: Said) -> None:
     work.places.arrived(said.contact.received_at, work.book.now)
     was, ticket = work.book.take(said)
     if was is ticket:
@@ -228,7 +186,7 @@ def _on_contact(work: _Outcome, received: Received, said: Said) -> None:
         work.places.reported(work.book.clues_of(ticket.facts))
 
 
-def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettled) -> None:
+def _on_report_settled(work: Outcome, received: Received, settled: ReportSettled) -> None:
     was = work.book.tickets.get(settled.ticket_id)
     if was is None or was.report is ReportState.NONE:
         detail = "no ticket of this id has sent an outage report"
@@ -257,7 +215,7 @@ def _on_report_settled(work: _Outcome, received: Received, settled: ReportSettle
     work.note(book.drain(), received)
 
 
-def _alone(work: _Outcome, ticket: Ticket) -> Ticket:
+def _alone(work: Outcome, ticket: Ticket) -> Ticket:
     """Let a merged ticket stand for itself again: nobody can do anything about one whose contents were erased."""
     book, above = work.book, ticket
     while (further := work_of(above).merged_into) is not None:
@@ -286,7 +244,7 @@ async def _free(tx: Transaction, before: Mapping[UUID, Ticket]) -> frozenset[str
     return await roster.free(tx, had) if had else frozenset()
 
 
-async def _keep_for_known(tx: Transaction, before: Mapping[UUID, Ticket], work: _Outcome) -> None:
+async def _keep_for_known(tx: Transaction, before: Mapping[UUID, Ticket], work: Outcome) -> None:
     """Keep new tickets that wait for a person for the agent their customer knows; no query where there are none."""
     known_for = work.desk.timings.known
     new = [work.book.tickets[ticket_id] for ticket_id in work.traces if ticket_id not in before]
@@ -303,7 +261,7 @@ async def _keep_for_known(tx: Transaction, before: Mapping[UUID, Ticket], work: 
         work.did(ticket, keeping(ticket, theirs, work.desk, work.book.now))
 
 
-def _stood(work: _Outcome, ticket: Ticket, *, new: bool) -> tuple[Ticket, Turn]:
+def _stood(work: Outcome, ticket: Ticket, *, new: bool) -> tuple[Ticket, Turn]:
     """Return how a ticket stands. One whose contact lay in a backlog may be late at once: its first version says so.
 
     Routed first and warned of a moment later, it would be read, written and told twice.
@@ -351,53 +309,3 @@ async def _weighed(tx: Transaction, wanted: Iterable[Clues]) -> tuple[dict[Clues
     asked = list(wanted)
     found = await weigh_places(tx, [evidence_of(each) for each in asked])
     return dict(zip(asked, found, strict=True)), await chains_of(tx, found)
-
-
-def _tally(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], reports: int) -> Counter[str]:
-    tally: Counter[str] = Counter()
-    for ticket in changed:
-        count(tally, before.get(ticket.ticket_id), ticket)
-    tally[REPORT_SENT] += reports
-    return Counter({name: n for name, n in tally.items() if n})
-
-
-def _new(was: Ticket | None, ticket: Ticket) -> Iterator[tuple[Metric, tuple[str, ...]]]:
-    """Yield what is to be counted of a ticket's new version."""
-    about = ticket.classification
-    yield metrics.ROUTED, (ticket.queue, about.business_type, about.type_rule)
-    for hazard in set(about.hazards).difference(was.classification.hazards if was else ()):
-        yield metrics.HAZARDS, (hazard,)
-    if about.suspected is not None and (was is None or was.classification.suspected is None):
-        yield metrics.SUSPECTED, (ticket.queue,)
-    known = was.tellings.stop if was is not None and was.facts.final else 0
-    for telling in ticket.tellings if ticket.facts.final else ():  # a call that goes on may yet join another ticket
-        if telling >= known:
-            yield metrics.TELLINGS, (ticket.queue, about.business_type, _TELLINGS[min(telling, 3)])
-    if was is None:
-        yield metrics.LANGUAGES, (about.language_rule,)
-        yield metrics.PLACES, (ticket.place.basis,)
-    step = None if was is None else was.report
-    found = step is ReportState.RETURNED and ticket.report is ReportState.SENT  # a person placed it: it was sent before
-    if ticket.report not in {ReportState.NONE, step} and not found:
-        yield metrics.REPORTS, (ticket.report,)
-
-
-def _observe(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], work: _Outcome) -> None:
-    """Put a committed batch into the metrics: a series once, however many records it had."""
-    seen: dict[tuple[Metric, tuple[str, ...]], int] = defaultdict(int)
-    for ticket_id, events in work.events.items():
-        for event in events:
-            seen[metrics.ACTS, (event.did, work.book.tickets[ticket_id].queue)] += 1
-    types = {ticket.ticket_id: ticket.classification.business_type for ticket in changed}
-    for contact, ticket_id in work.contacts:
-        seen[metrics.CONTACTS, (contact.channel, types[work.book.ids[ticket_id]])] += 1
-    for ticket in changed:
-        was = before.get(ticket.ticket_id)
-        seen[metrics.REPEATS, ("urges",)] += max(0, ticket.urges - (was.urges if was else 0))
-        if ticket.merged_into is not None:
-            seen[metrics.REPEATS, ("merged",)] += 1
-            continue
-        for counted in _new(was, ticket):
-            seen[counted] += 1
-    for (metric, labels), n in seen.items():
-        metric.labels(*labels).inc(n)

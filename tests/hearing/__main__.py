@@ -21,7 +21,7 @@ from tests.hearing.labelled import FILES, HALVES, read_said
 from tests.hearing.measure import Figures, measure, share
 
 if TYPE_CHECKING:
-    from services.router.domain.classify import Keywords
+    from services.router.domain.reading import Keywords
     from tests.hearing.labelled import Said
     from tests.hearing.measure import Found
 

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from services.router.domain.classify import by_message
 from services.router.domain.likeness import WORD, Likeness, stems
+from services.router.domain.reading import by_message
 from services.router.tree.keywords import read_keywords
 from services.router.tree.likeness import FILE, written
 from tests.hearing.labelled import DANGER, EITHER, FILES, KINDS, NO_BUSINESS, NOTHING, OPEN, OUTAGE, read_said

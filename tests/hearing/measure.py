@@ -12,7 +12,8 @@ from tests.hearing.labelled import DANGER, EITHER, KINDS, NO_BUSINESS, OPEN, OUT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from services.router.domain.classify import Classification, Keywords
+    from services.router.domain.classify import Classification
+    from services.router.domain.reading import Keywords
     from tests.hearing.labelled import Said
 
 _SENDS_SOMEBODY = frozenset({"fault_report", "complaint", "whistleblow"})

@@ -23,7 +23,8 @@ from services.contracts.values import (
 from services.router.api.tickets import ticket_of
 from services.router.domain.attributes import Standing, as_seen
 from services.router.domain.attributes import attributes as attributes_of
-from services.router.domain.classify import OUTAGE, Classification, LanguageRule, TypeRule, priority_of
+from services.router.domain.classify import Classification, LanguageRule, TypeRule, priority_of
+from services.router.domain.reading import OUTAGE
 from services.router.domain.routes import Tried, take
 from services.router.tree.keys import Scope
 from services.runtime import clock

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.contracts.messages import ContactReceived
-    from services.router.domain.classify import Keywords
     from services.router.domain.facts import Bounds
+    from services.router.domain.reading import Keywords
     from services.router.domain.work import Work
 
 FOLLOW_UP: Final = "follow_up"

@@ -15,13 +15,13 @@ from uuid import UUID  # noqa: TC003 - facts are read from their stored form by 
 from services.contracts.frozen import frozen
 from services.contracts.values import Channel, Position, Recipient  # noqa: TC001
 from services.grid.accounts import said_account
-from services.router.domain.classify import REPORTED_DANGER
+from services.router.domain.reading import REPORTED_DANGER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from services.contracts.messages import ContactReceived
-    from services.router.domain.classify import Keywords
+    from services.router.domain.reading import Keywords
 
 T = TypeVar("T")
 _LONGEST_TEXT: Final = 4000

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.contracts.values import Place
-    from services.router.domain.classify import Keywords
     from services.router.domain.facts import Bounds, Facts
+    from services.router.domain.reading import Keywords
     from services.router.domain.ticket import Ticket
 
 _NUMBERS: Final = frozenset({Channel.PHONE, Channel.SMS})

@@ -20,7 +20,7 @@ from services.router.domain.targets import UNKNOWN, Duty
 from services.router.domain.work import Work  # noqa: TC001
 
 if TYPE_CHECKING:
-    from services.router.domain.classify import Keywords
+    from services.router.domain.reading import Keywords
     from services.router.domain.routes import RouteTree
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from yaml.nodes import Node
 
-    from services.router.domain.classify import Keywords
+    from services.router.domain.reading import Keywords
     from services.router.domain.working_time import WorkingTime
     from services.router.tree.calendars import Holidays
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from yaml.nodes import ScalarNode
 
-from services.router.domain.classify import DANGER, NO_BUSINESS, OUTAGE, REPORTED_DANGER, Denials, Keywords
 from services.router.domain.language import Tongues
 from services.router.domain.likeness import Likeness
+from services.router.domain.reading import DANGER, NO_BUSINESS, OUTAGE, REPORTED_DANGER, Denials, Keywords
 from services.router.domain.words import Misheard, Script, WordList, check_word
 from services.runtime.yaml_reading import Reader, compiled, line_of, meant
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from yaml.nodes import Node
 
-    from services.router.domain.classify import Keywords
+    from services.router.domain.reading import Keywords
     from services.router.tree.calendars import Holidays
 
 _ROOT: Final = "root"

@@ -8,7 +8,6 @@ import pytest
 
 from services.contracts.values import CustomerClass, Priority
 from services.router.domain.classify import (
-    REPORTED_DANGER,
     Classification,
     LanguageRule,
     PriorityRule,
@@ -16,6 +15,7 @@ from services.router.domain.classify import (
     classify,
     priority_of,
 )
+from services.router.domain.reading import REPORTED_DANGER
 from tests.unit.router.making import SHIPPED, contact, folded
 
 

@@ -17,7 +17,7 @@ from tests.unit.router.making import SHIPPED
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from services.router.domain.classify import Keywords
+    from services.router.domain.reading import Keywords
     from tests.hearing.labelled import Said
 
 SAID = {author: read_said(file.read_text(encoding="utf-8")) for author, file in FILES.items()}
