@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from services.contracts.values import CommandAction, Name
-from services.dedup.api.giving import Command, CommandView, Hand, IfMatch, Seen, command_id, hand_of, view
+from services.dedup.api.giving import GIVEN, Command, CommandView, Hand, IfMatch, Seen, command_id, hand_of, view
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import commands, network, views
@@ -141,7 +141,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
             await _check_other(pool, area, field, other, anywhere=anywhere)
         return area
 
-    @router.post("/incidents/{incident_id}/merge", summary="Merge it into another incident")
+    @router.post("/incidents/{incident_id}/merge", summary="Merge it into another incident", responses=GIVEN)
     async def merge_incident(
         incident_id: UUID, said: Merge, by: Hand = dispatcher, if_match: IfMatch = None
     ) -> CommandView:
@@ -149,7 +149,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         area = await about(incident_id, said, ("into", said.into))
         return await by.give(said, area, CommandAction.MERGE, seen, incident_id=incident_id, target_id=said.into)
 
-    @router.post("/incidents/{incident_id}/split", summary="Split reports off it into a new incident")
+    @router.post("/incidents/{incident_id}/split", summary="Split reports off it into a new incident", responses=GIVEN)
     async def split_incident(
         incident_id: UUID, said: Split, by: Hand = dispatcher, if_match: IfMatch = None
     ) -> CommandView:
@@ -158,7 +158,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         told = {"incident_id": incident_id, "reports": tuple(said.reports), "device": said.device}
         return await by.give(said, area, CommandAction.SPLIT, seen, **told)
 
-    @router.post("/incidents/{incident_id}/move", summary="Move reports of it to another incident")
+    @router.post("/incidents/{incident_id}/move", summary="Move reports of it to another incident", responses=GIVEN)
     async def move_reports(
         incident_id: UUID, said: Move, by: Hand = dispatcher, if_match: IfMatch = None
     ) -> CommandView:
@@ -167,7 +167,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         told = {"incident_id": incident_id, "target_id": said.to, "reports": tuple(said.reports)}
         return await by.give(said, area, CommandAction.MOVE, seen, **told)
 
-    @router.post("/incidents/{incident_id}/confirm", summary="Confirm its device, or set another")
+    @router.post("/incidents/{incident_id}/confirm", summary="Confirm its device, or set another", responses=GIVEN)
     async def confirm_device(
         incident_id: UUID,
         said: Confirm,
@@ -178,7 +178,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         area = await about(incident_id, said)
         return await by.give(said, area, CommandAction.CONFIRM, seen, incident_id=incident_id, device=said.device)
 
-    @router.post("/incidents/{incident_id}/relate", summary="Relate it to another, without merging")
+    @router.post("/incidents/{incident_id}/relate", summary="Relate it to another, without merging", responses=GIVEN)
     async def relate_incidents(
         incident_id: UUID, said: Relate, by: Hand = dispatcher, if_match: IfMatch = None
     ) -> CommandView:
@@ -186,13 +186,17 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         area = await about(incident_id, said, ("to", said.to), anywhere=True)
         return await by.give(said, area, CommandAction.RELATE, seen, incident_id=incident_id, target_id=said.to)
 
-    @router.post("/incidents/{incident_id}/accept-plan", summary="Let a planned outage answer its reports")
+    @router.post(
+        "/incidents/{incident_id}/accept-plan", summary="Let a planned outage answer its reports", responses=GIVEN
+    )
     async def accept_plan(
         incident_id: UUID, said: AboutPlan, by: Hand = dispatcher, if_match: IfMatch = None
     ) -> CommandView:
         return await about_plan(incident_id, said, by, if_match, CommandAction.ACCEPT_PLAN)
 
-    @router.post("/incidents/{incident_id}/decline-plan", summary="Say that it is not that planned outage")
+    @router.post(
+        "/incidents/{incident_id}/decline-plan", summary="Say that it is not that planned outage", responses=GIVEN
+    )
     async def decline_plan(
         incident_id: UUID, said: AboutPlan, by: Hand = dispatcher, if_match: IfMatch = None
     ) -> CommandView:
@@ -205,7 +209,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         area = await about(incident_id, said)
         return await by.give(said, area, action, seen, incident_id=incident_id, planned_id=said.planned_id)
 
-    @router.post("/reports/{report_id}/place", summary="Place a waiting report at a device")
+    @router.post("/reports/{report_id}/place", summary="Place a waiting report at a device", responses=GIVEN)
     async def place_report(report_id: UUID, said: PlaceReport, by: Hand = dispatcher) -> CommandView:
         async with connected(pool) as connection:
             report = await views.report_of(connection, report_id)
@@ -220,7 +224,7 @@ def command_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
             raise Problem(409, "the command was refused", errors=[{"field": "device", "reason": reason}])
         return await by.give(said, report["area"], CommandAction.PLACE, reports=(report_id,), device=said.device)
 
-    @router.post("/commands/{undone}/undo", summary="Undo a command")
+    @router.post("/commands/{undone}/undo", summary="Undo a command", responses=GIVEN)
     async def undo_command(undone: UUID, said: Command, by: Hand = dispatcher) -> CommandView:
         async with connected(pool) as connection:
             known = await commands.command_of(connection, undone)

@@ -24,9 +24,10 @@ from services.contracts.values import CommandAction, Name, Text
 from services.dedup.keys import Scope
 from services.dedup.store import commands
 from services.runtime import clock
+from services.runtime.etags import CHANGED, Answers, etag
 from services.runtime.keys import Holder, let_in
 from services.runtime.postgres import connected
-from services.runtime.problems import FieldProblem, Problem
+from services.runtime.problems import FieldProblem, Problem, ProblemDetails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,20 @@ class CommandView(BaseModel):
     undone_by: UUID | None
 
 
+_WHERE: Final = {"Location": {"description": "Where its result is asked for", "schema": {"type": "string"}}}
+GIVEN: Final[Answers] = {
+    200: {"description": "Decided", "headers": _WHERE},
+    202: {"model": CommandView, "description": "Given, and not decided within `wait`: ask again", "headers": _WHERE},
+    409: {
+        "model": ProblemDetails,
+        "description": "Refused: it changed nothing",
+        "headers": {"Location": {"description": "What it was merged into, if it was", "schema": {"type": "string"}}},
+    },
+    **CHANGED,
+}
+"""What becomes of a command."""
+
+
 class Seen:
     """An incident as a person saw it, by its ETag."""
 
@@ -94,7 +109,7 @@ class Seen:
         row = await connection.fetchrow(self._ROW, self._key)
         revision = None if row is None else row["revision"]
         if self._tag not in {"*", f'"{revision}"'}:
-            now = {"ETag": f'"{revision}"'}
+            now = {} if revision is None else {"ETag": etag(revision)}
             raise Problem(412, f"it was changed since you looked: it is at revision {revision}", headers=now)
         return row
 

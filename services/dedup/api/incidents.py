@@ -19,6 +19,7 @@ from services.dedup.keys import Scope
 from services.dedup.store import views
 from services.dedup.store.columns import etr_of
 from services.runtime import clock
+from services.runtime.etags import ETAG, etag
 from services.runtime.keys import let_in
 from services.runtime.postgres import connected
 from services.runtime.problems import Problem
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Pool
 
 _MOST: Final = 500
+_SHOWN_AT: Final = {
+    "Content-Location": {"description": "Of the incident shown, if it is another", "schema": {"type": "string"}}
+}
 _MEMBERS: Final = 1000
 
 
@@ -187,6 +191,7 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         dependencies=[may_read],
         tags=["incidents"],
         summary="One incident with its reports, order and crew",
+        responses={200: {"headers": {**ETAG, **_SHOWN_AT}}},
     )
     async def get_incident(
         incident_id: UUID,
@@ -201,7 +206,7 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
             members = await views.members_of(connection, shown, _MEMBERS)
             order = await views.order_versions_of(connection, shown)
             progress = await views.progress_of(connection, shown)
-        response.headers["ETag"] = f'"{row["revision"]}"'
+        response.headers["ETag"] = etag(row["revision"])
         if shown != incident_id:
             response.headers["Content-Location"] = f"/v1/incidents/{shown}"
         return IncidentDetail(

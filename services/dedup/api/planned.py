@@ -11,11 +11,12 @@ from pydantic import BaseModel, Field
 
 from services.contracts.ids import derive
 from services.contracts.values import CommandAction, Name
-from services.dedup.api.giving import Command, CommandView, Hand, IfMatch, SeenPlan, command_id, hand_of
+from services.dedup.api.giving import GIVEN, Command, CommandView, Hand, IfMatch, SeenPlan, command_id, hand_of
 from services.dedup.api.pages import After, cut, read_cursor
 from services.dedup.keys import Scope
 from services.dedup.store import commands, network
 from services.runtime import clock
+from services.runtime.etags import TAGGED, etag
 from services.runtime.keys import let_in
 from services.runtime.periods import Instant, QueryInstant
 from services.runtime.postgres import connected
@@ -95,18 +96,18 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         page, following = cut(rows, limit, "starts_at", "planned_id")
         return PlannedPage(planned_outages=[PlannedView(**dict(row)) for row in page], next=following)
 
-    @router.get("/{planned_id}", dependencies=[may_read], summary="One planned outage")
+    @router.get("/{planned_id}", dependencies=[may_read], summary="One planned outage", responses=TAGGED)
     async def get_planned_outage(planned_id: UUID, response: Response) -> PlannedView:
         row = await known(planned_id)
-        response.headers["ETag"] = f'"{row["revision"]}"'
+        response.headers["ETag"] = etag(row["revision"])
         return PlannedView(**dict(row))
 
-    @router.post("", summary="Add a planned outage; its id is derived from the command's id")
+    @router.post("", summary="Add a planned outage; its id is derived from the command's id", responses=GIVEN)
     async def add_planned_outage(said: Plan, by: Hand = dispatcher) -> CommandView:
         key, area = derive("planned", command_id(said.command_id)), await area_of(said.device)
         return await by.give(said, area, CommandAction.PLAN, planned_id=key, **_told(said))
 
-    @router.put("/{planned_id}", summary="Change its device or time")
+    @router.put("/{planned_id}", summary="Change its device or time", responses=GIVEN)
     async def change_planned_outage(
         planned_id: UUID, said: Plan, by: Hand = dispatcher, if_match: IfMatch = None
     ) -> CommandView:
@@ -118,7 +119,7 @@ def planned_doors(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]]
         told = {**_told(said), "planned_revision": row["revision"]}
         return await by.give(said, area, CommandAction.PLAN, seen, planned_id=planned_id, **told)
 
-    @router.post("/{planned_id}/cancel", summary="Cancel it; of work that ends early, change the end")
+    @router.post("/{planned_id}/cancel", summary="Cancel it; of work that ends early, change the end", responses=GIVEN)
     async def cancel_planned_outage(
         planned_id: UUID, said: Command, by: Hand = dispatcher, if_match: IfMatch = None
     ) -> CommandView:

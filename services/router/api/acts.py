@@ -14,7 +14,7 @@ from services.contracts.values import Basis, Language, Name, Place, Position, Pr
 from services.grid.lookup import resolve_places
 from services.router import roster
 from services.router.acting import Desk
-from services.router.api.answers import REFUSALS, SeenVersion, author, etag, problem
+from services.router.api.answers import REFUSALS, SeenVersion, author, problem
 from services.router.api.tickets import TicketView, key_of, one_ticket, view
 from services.router.domain.log import Did, Event, ReturnReason
 from services.router.domain.places import Clues, evidence_of
@@ -23,6 +23,7 @@ from services.router.merging import merge, unmerge
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock
+from services.runtime.etags import CHANGED, TAGGED, etag
 from services.runtime.keys import Holder, KeyRing, let_in
 from services.runtime.postgres import connected
 from services.runtime.problems import Problem, wrong_field
@@ -196,6 +197,7 @@ def act_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
             summary=summary,
             name=name,
             response_model=TicketView,
+            responses={**TAGGED, **CHANGED},
         )
     return router
 

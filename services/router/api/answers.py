@@ -11,6 +11,7 @@ from fastapi import Depends, Header
 
 from services.router.acting import NoSuchAgentError, NoSuchTicketError, NotThereError, OtherVersionError
 from services.router.domain.log import NotAllowedError
+from services.runtime.etags import etag
 from services.runtime.problems import Problem
 
 if TYPE_CHECKING:
@@ -75,8 +76,3 @@ def problem(error: Refusal) -> Problem:
             return Problem(409, str(error), errors=[{"field": "agent_id", "reason": "not_available"}])
         case NotAllowedError():
             return Problem(409, str(error), errors=[{"field": "state", "reason": error.why.value}])
-
-
-def etag(version: int) -> str:
-    """Return the ``ETag`` of a version."""
-    return f'"{version}"'

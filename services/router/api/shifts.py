@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.contracts.values import Name
 from services.router.acting import Desk, FullError, NoSuchAgentError, NotThereError
 from services.router.api.agents import AgentView, shown
-from services.router.api.answers import REFUSALS, author, etag, problem
+from services.router.api.answers import REFUSALS, author, problem
 from services.router.api.tickets import TicketView, one_ticket, view
 from services.router.attendance import note_beat, note_presence
 from services.router.bell import spread
@@ -24,6 +24,7 @@ from services.router.roster import Presence
 from services.router.taking import take
 from services.router.tree.keys import Scope
 from services.runtime import clock
+from services.runtime.etags import TAGGED, etag
 from services.runtime.keys import Holder, let_in
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         "/agents/{agent_id}/offers",
         summary="Wait for the next ticket",
         response_model=TicketView,
-        responses={204: dict(_NOTHING)},
+        responses={**TAGGED, 204: dict(_NOTHING)},
     )
     async def wait_for_offer(
         agent_id: Name,
@@ -97,7 +98,7 @@ def shift_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         "/agents/{agent_id}/claims",
         summary="Take the next ticket",
         response_model=TicketView,
-        responses={204: dict(_NOTHING)},
+        responses={**TAGGED, 204: dict(_NOTHING)},
     )
     async def claim_ticket(
         agent_id: Name, response: Response, claimed: Claim | None = None, holder: Holder[Scope] = works

@@ -17,13 +17,14 @@ from services.contracts.messages import Due, RouteReason
 from services.contracts.values import Channel, CustomerClass, Language, Name, Place, Priority, TicketState, Word
 from services.router import store
 from services.router.acting import NoSuchTicketError
-from services.router.api.answers import etag, problem
+from services.router.api.answers import problem
 from services.router.domain.classify import LanguageRule, PriorityRule
 from services.router.domain.desk import turn_of, work_of
 from services.router.domain.log import Event
 from services.router.domain.telling import routed
 from services.router.domain.ticket import ReportState, Ticket
 from services.router.tree.keys import Scope
+from services.runtime.etags import TAGGED, etag
 from services.runtime.keys import let_in
 from services.runtime.postgres import connected
 from services.runtime.problems import Problem
@@ -99,9 +100,9 @@ def ticket_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     """Make the doors that show a ticket."""
     router = APIRouter(tags=["tickets"], dependencies=[Depends(let_in(keys, Scope.READ))])
 
-    @router.get("/tickets/{key}", summary="A ticket by its id or its reference")
+    @router.get("/tickets/{key}", summary="A ticket by its id or its reference", responses=TAGGED)
     async def get_ticket(key: str, response: Response) -> TicketsView:
-        """Answer a list: two of ten million tickets share a reference with a chance of some 4 %."""
+        """Answer a list: two of ten million tickets share a reference with a chance of some 4 %, and have no `ETag`."""
         found = await tickets_of(desk.looking, key)
         if len(found) == 1:
             response.headers["ETag"] = etag(found[0].version)

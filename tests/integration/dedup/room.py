@@ -23,6 +23,7 @@ from services.runtime.http import make_app
 from services.runtime.outbox import Outbox, unpack_headers
 from services.runtime.positions import Claim, claim
 from services.runtime.watched import watched_file
+from tests.as_documented import as_documented
 from tests.unit.dedup.timeline import minute, snapshot
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ async def doors(room: Room, headers: dict[str, str], base: str = "http://dedup")
     app = make_app("dedup", ready=ready)
     app.include_router(make_router(room.pool, room.outbox, watched_file(KEYS, read_keys), room.ground))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:
+    hooks = {"response": [as_documented(app.openapi())]}
+    async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers, event_hooks=hooks) as client:
         yield client
 
 

@@ -24,6 +24,7 @@ from services.runtime.http import make_app
 from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox
 from services.runtime.pool import open_pool
+from tests.as_documented import as_documented
 from tests.integration.router.desk import Desk
 from tests.integration.router.process import Router, a_router
 from tests.stories.routing.world import NETWORK
@@ -77,7 +78,9 @@ async def doors(people: People) -> AsyncIterator[httpx.AsyncClient]:
     app = make_app("router", ready=ready)
     ring = read_keys(str(KEYS), KEYS.read_text(encoding="utf-8"))
     app.include_router(make_router(people, lambda: ring))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://router") as opened:
+    hooks = {"response": [as_documented(app.openapi())]}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://router", event_hooks=hooks) as opened:
         yield opened
 
 
