@@ -203,31 +203,22 @@ class Visit:
         """
         if not anonymous:  # strangers each have a clock of their own, and nobody keeps what they send
             (contact,) = self._front.cut_off.marked([contact])
-        await self._keep_marked(contact, anonymous=anonymous, once_admitted=once_admitted)
-
-    async def _keep_marked(
-        self,
-        contact: ContactReceived,
-        *,
-        anonymous: bool = False,
-        once_admitted: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        """Do as ``keep`` does with what was looked at for whether its source had been cut off."""
         self._front.limits.admit(contact, self.peer, anonymous=anonymous, now=self._started)
         if once_admitted is not None:
             await once_admitted()
-        if anonymous and contact.reply_to is not None:
-            await self._keep_anonymous(contact)
-            return
+        await (self._keep_anonymous(contact) if anonymous else self._keep_known(contact))
+
+    async def _keep_known(self, contact: ContactReceived) -> None:
+        """Keep what a source sent that shows who it is: when it was last heard tells when it is cut off."""
         await self._front.acceptance.accept(contact, self.headers.get("traceparent"))
-        if not anonymous:
-            self._front.cut_off.arrived(contact)
+        self._front.cut_off.arrived(contact)
 
     async def _keep_anonymous(self, contact: ContactReceived) -> None:
         """Keep what anybody may have sent in anybody's name: who is named too often is not told of it."""
         limits = self._front.limits
-        told = limits.may_tell(contact, self._started)
-        if not told:
+        named = contact.reply_to is not None
+        told = named and limits.may_tell(contact, self._started)
+        if named and not told:
             _log.info("named_too_often", channel=self._channel.value, source=self.source)
             contact = contact.model_copy(update={"reply_to": None, "facts": {**contact.facts, "named_too_often": True}})
         try:
@@ -283,7 +274,8 @@ class Visit:
             if isinstance(outcome, PayloadRefusedError):
                 raise outcome
             if isinstance(outcome, Accepted):
-                await self._keep_marked(outcome.contact)
+                self._front.limits.admit(outcome.contact, self.peer, anonymous=False, now=self._started)
+                await self._keep_known(outcome.contact)
             elif outcome.heard is not None:
                 await self.hear(outcome.heard)
             else:
