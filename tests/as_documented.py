@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
 
 OURS: Final = ("ETag", "Location", "Content-Location")
 """Headers that callers act on."""
+_PUBLISHED: Final = Path(__file__).parents[1] / "docs" / "contracts" / "openapi"
 
 
 def beyond(document: dict[str, Any], response: httpx.Response) -> list[str]:
@@ -31,11 +35,18 @@ def beyond(document: dict[str, Any], response: httpx.Response) -> list[str]:
     return []  # no door: refused before any
 
 
-def as_documented(document: dict[str, Any]) -> Callable[[httpx.Response], Awaitable[None]]:
-    """Return a client's hook that fails where an answer has what the document does not say."""
+@cache
+def document_of(service: str) -> dict[str, Any]:
+    """Return the published document of a service, which a test of tests/contract holds against the code."""
+    found: dict[str, Any] = json.loads((_PUBLISHED / f"{service}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def as_documented(service: str) -> Callable[[httpx.Response], Awaitable[None]]:
+    """Return a client's hook that fails where an answer has what the service's document does not say."""
 
     async def look(response: httpx.Response) -> None:
-        missing = beyond(document, response)
+        missing = beyond(document_of(service), response)
         assert not missing, missing
 
     return look

@@ -6,7 +6,7 @@ start; they never skip. GRIDLINE_TEST_KAFKA (host:port) and GRIDLINE_TEST_POSTGR
 databases) name servers to use instead; tests that stop a server then fail, as they must.
 
 For tests that use the servers: `kafka_bootstrap`, `unique_name` (for topics and groups), `database_dsn` (a database of
-the test's own), `make_database` (several, or copies of a template).
+the test's own), `make_database` (several, or copies of a template), `make_template` (filled once a session).
 For tests that stop, kill or pause them: `kafka_broker`, `postgres_server`; they run again for the next test.
 """
 
@@ -38,6 +38,8 @@ from deploy.native.postgres import PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
+
+    Fill = Callable[[str], Coroutine[Any, Any, None]]
 
 # A shell without job control starts background jobs with Ctrl-C ignored, and their children inherit that: tests that
 # press Ctrl-C on a process would wait for ever.
@@ -160,21 +162,36 @@ def unique_name() -> str:
 @pytest.fixture
 def make_database(request: pytest.FixtureRequest) -> Iterator[Callable[..., str]]:
     """Make a database of the test's own, `make_database(template="template1") -> dsn`; gone after the test."""
-    if _POSTGRES in os.environ:
-        admin = os.environ[_POSTGRES]
-    else:
-        server: PostgresServer = request.getfixturevalue("postgres_session_server")
-        admin = server.dsn("postgres")
+    admin = _admin(request)
     made: list[str] = []
 
     def make(template: str = "template1") -> str:
-        name = f"gridline_test_{_session}_{next(_numbers)}"
-        _execute(admin, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        made.append(name)
-        return urlsplit(admin)._replace(path=f"/{name}").geturl()
+        made.append(_new_database(admin, template))
+        return _of_database(admin, made[-1])
 
     yield make
     for name in made:
+        _execute(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def make_template(request: pytest.FixtureRequest) -> Iterator[Callable[[Fill], str]]:
+    """Return the name of a database that was filled, `make_template(fill) -> template`: once for all that ask.
+
+    To make the tables anew for each of some hundred tests took longer than most of the tests.
+    """
+    admin = _admin(request)
+    made: dict[Fill, str] = {}
+
+    def make(fill: Fill) -> str:
+        if fill not in made:
+            name = _new_database(admin, "template1")
+            _outside_the_loop(lambda: fill(_of_database(admin, name)))
+            made[fill] = name
+        return made[fill]
+
+    yield make
+    for name in made.values():
         _execute(admin, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
@@ -197,6 +214,24 @@ async def forget_topics(broker: KafkaBroker, data: Path, but: str) -> None:
         async with asyncio.timeout(60):
             while any(not one.name.startswith(("__", but)) for one in data.iterdir() if one.is_dir()):
                 await asyncio.sleep(0.05)
+
+
+def _admin(request: pytest.FixtureRequest) -> str:
+    """Return the DSN of the database from which others are made."""
+    if _POSTGRES in os.environ:
+        return os.environ[_POSTGRES]
+    server: PostgresServer = request.getfixturevalue("postgres_session_server")
+    return server.dsn("postgres")
+
+
+def _new_database(admin: str, template: str) -> str:
+    name = f"gridline_test_{_session}_{next(_numbers)}"
+    _execute(admin, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return name
+
+
+def _of_database(admin: str, name: str) -> str:
+    return urlsplit(admin)._replace(path=f"/{name}").geturl()
 
 
 def _execute(dsn: str, statement: str) -> None:

@@ -17,24 +17,39 @@ from tests.service_process import Service
 from tests.unit.dedup.timeline import NETWORKS, RULES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 
-@pytest.fixture
-async def room(database_dsn: str, tmp_path: Path) -> AsyncIterator[Room]:
-    """Dedup over the IEEE 123-node feeder, under a copy of the tests' rules that a test may change."""
-    await migrate(database_dsn, "dedup", SCHEMA)
-    await migrate(database_dsn, "grid", GRID_SCHEMA, kernel=False)
+async def feeder(dsn: str) -> None:
+    """Import the IEEE 123-node feeder."""
+    await migrate(dsn, "grid", GRID_SCHEMA, kernel=False)
     folder = NETWORKS / "ieee123"
-    connection = await asyncpg.connect(database_dsn)
+    connection = await asyncpg.connect(dsn)
     try:
         await import_network(connection, folder / "network.csv", folder / "customers.csv")
     finally:
         await connection.close()
+
+
+async def feeder_and_room(dsn: str) -> None:
+    """Make dedup's tables beside it."""
+    await migrate(dsn, "dedup", SCHEMA)
+    await feeder(dsn)
+
+
+@pytest.fixture
+def room_dsn(make_database: Callable[..., str], make_template: Callable[..., str]) -> str:
+    """A database with dedup's tables and the feeder."""
+    return make_database(make_template(feeder_and_room))
+
+
+@pytest.fixture
+async def room(room_dsn: str, tmp_path: Path) -> AsyncIterator[Room]:
+    """Dedup over the IEEE 123-node feeder, under a copy of the tests' rules that a test may change."""
     rules = tmp_path / "dedup.yaml"
     rules.write_bytes(RULES.read_bytes())
-    pool = await open_pool(database_dsn, schema="dedup", size=4)
+    pool = await open_pool(room_dsn, schema="dedup", size=4)
     try:
         yield Room(pool, Ground(rules), rules)
     finally:
@@ -42,15 +57,17 @@ async def room(database_dsn: str, tmp_path: Path) -> AsyncIterator[Room]:
 
 
 @pytest.fixture
-async def dedup(kafka_bootstrap: str, database_dsn: str, unique_name: str, tmp_path: Path) -> AsyncIterator[Service]:
-    """Dedup as a process, over the same feeder; not started."""
+async def dedup(
+    kafka_bootstrap: str,
+    make_database: Callable[..., str],
+    make_template: Callable[..., str],
+    unique_name: str,
+    tmp_path: Path,
+) -> AsyncIterator[Service]:
+    """Dedup as a process, over the same feeder; not started. It makes its tables itself."""
+    database_dsn = make_database(make_template(feeder))
     own = {"batch_records": "40", "thresholds_file": str(RULES)}
     made = Service("dedup", kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path, own)
     await apply_topics(made.settings(), partitions=3)
-    await migrate(database_dsn, "grid", GRID_SCHEMA, kernel=False)
-    connection = await asyncpg.connect(database_dsn)
-    folder = NETWORKS / "ieee123"
-    await import_network(connection, folder / "network.csv", folder / "customers.csv")
-    await connection.close()
     yield made
     made.end()

@@ -108,7 +108,7 @@ async def doors(room: Room, headers: dict[str, str], base: str = "http://dedup")
     app = make_app("dedup", ready=ready)
     app.include_router(make_router(room.pool, room.outbox, watched_file(KEYS, read_keys), room.ground))
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    hooks = {"response": [as_documented(app.openapi())]}
+    hooks = {"response": [as_documented("dedup")]}
     async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers, event_hooks=hooks) as client:
         yield client
 

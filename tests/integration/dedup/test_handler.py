@@ -109,15 +109,15 @@ async def some_progress(room: Room, rng: random.Random, at: float) -> FieldProgr
     return FieldProgressed(area=row["area"], incident_id=row["incident_id"], progress=progress, received_at=minute(at))
 
 
-async def switch(room: Room, database_dsn: str, operation: Switching) -> None:
-    connection = await asyncpg.connect(database_dsn)
+async def switch(room: Room, room_dsn: str, operation: Switching) -> None:
+    connection = await asyncpg.connect(room_dsn)
     await switch_network(connection, [operation], author="test", reason="")
     await connection.close()
     await room.ground.look_at_network(room.pool)
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_what_is_loaded_equals_what_was_in_memory(room: Room, database_dsn: str, seed: int) -> None:
+async def test_what_is_loaded_equals_what_was_in_memory(room: Room, room_dsn: str, seed: int) -> None:
     """Also while the network is switched to and fro under it."""
     rng = random.Random(seed)
     switchings = cycle([Switching("A0TIE00021", "A0SW00012"), Switching("A0SW00012", "A0TIE00021")])
@@ -140,7 +140,7 @@ async def test_what_is_loaded_equals_what_was_in_memory(room: Room, database_dsn
         if rng.random() < 0.3:
             room.handler.forget([(OUTAGE_INPUT.name, 0)])
         if rng.random() < 0.3:
-            await switch(room, database_dsn, next(switchings))
+            await switch(room, room_dsn, next(switchings))
     async with room.pool.acquire() as connection:
         counts = await totals(connection)
     assert imbalance(counts) == 0
@@ -245,7 +245,7 @@ async def test_what_stands_on_old_ground_goes_over_although_a_batch_beside_it_fo
     assert not room.handler._outdated
 
 
-async def test_a_switching_costs_the_areas_that_it_changed(room: Room, database_dsn: str) -> None:
+async def test_a_switching_costs_the_areas_that_it_changed(room: Room, room_dsn: str) -> None:
     await room.ground.look_at_network(room.pool)
     batch = [a_report(AREA, "A0TR00023", "here", 0), a_report("elsewhere", None, "there", 0)]
     await room.feed(batch, minute(0))
@@ -253,7 +253,7 @@ async def test_a_switching_costs_the_areas_that_it_changed(room: Room, database_
     under_way = Received(OUTAGE_INPUT.name, 0, 9, a_report(AREA, "A0TR00024", "under way", 1), None)
     async with room.pool.acquire() as connection, connection.transaction():
         decided = await room.handler.handle(connection, [under_way], minute(1))
-        await switch(room, database_dsn, Switching("A0TIE00021", "A0SW00012"))
+        await switch(room, room_dsn, Switching("A0TIE00021", "A0SW00012"))
     assert decided.after_commit is not None
     decided.after_commit()
     assert room.ground.changed_since(1) == {AREA}
@@ -264,7 +264,7 @@ async def test_a_switching_costs_the_areas_that_it_changed(room: Room, database_
     assert room.cached(AREA) is not here
     assert room.cached(AREA).incidents.keys() == (await room.loaded(AREA))[AREA].incidents.keys()
 
-    await switch(room, database_dsn, Switching("A0SW00012", "A0TIE00021"))
+    await switch(room, room_dsn, Switching("A0SW00012", "A0TIE00021"))
     await room.feed([a_report("elsewhere", None, "more", 3)], minute(3))
     assert room.handler._outdated == {(0, AREA)}
     assert room.cached("elsewhere") is there
@@ -274,7 +274,7 @@ async def test_a_switching_costs_the_areas_that_it_changed(room: Room, database_
 
 
 async def test_an_area_goes_over_to_another_network_or_other_rules_without_being_read_again(
-    room: Room, database_dsn: str
+    room: Room, room_dsn: str
 ) -> None:
     """What it knows then is what loading it gives; only rules by which the stored reads otherwise have it loaded."""
 
@@ -316,7 +316,7 @@ async def test_an_area_goes_over_to_another_network_or_other_rules_without_being
     assert not read_again(await statements("as before", "A0TR00028", 1))
 
     above = room.cached(AREA).upstream("A0TR00024")
-    await switch(room, database_dsn, Switching("A0TIE00021", "A0SW00012"))
+    await switch(room, room_dsn, Switching("A0TIE00021", "A0SW00012"))
     assert not read_again(await statements("switched", "A0TR00030", 2))
     assert room.cached(AREA).upstream("A0TR00024") != above
     for device in {*above, *room.cached(AREA).upstream("A0TR00024")}:
@@ -607,9 +607,7 @@ async def test_bad_rules_are_refused_and_the_old_ones_hold(room: Room) -> None:
     assert room.ground.generation == 0
 
 
-async def test_a_new_network_version_is_used_from_the_next_batch_on(
-    room: Room, database_dsn: str, tmp_path: Path
-) -> None:
+async def test_a_new_network_version_is_used_from_the_next_batch_on(room: Room, room_dsn: str, tmp_path: Path) -> None:
     await room.ground.look_at_network(room.pool)
     await room.feed([a_report(AREA, "A0TR00023", "first", 0), a_report(AREA, "A0TR90001", "too early", 0)], minute(0))
     folder = NETWORKS / "ieee123"
@@ -617,7 +615,7 @@ async def test_a_new_network_version_is_used_from_the_next_batch_on(
     larger.write_text(
         (folder / "network.csv").read_text() + "A0TR90001,A0FU00016,transformer,0,31.19,118.36,,new,rule\n"
     )
-    connection = await asyncpg.connect(database_dsn)
+    connection = await asyncpg.connect(room_dsn)
     await import_network(connection, larger, folder / "customers.csv")
     await connection.close()
     await room.ground.look_at_network(room.pool)

@@ -36,11 +36,11 @@ async def slow(dsn: str, table: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-async def test_orders_wait_for_nobody_who_looks_at_figures(room: Room, database_dsn: str) -> None:
+async def test_orders_wait_for_nobody_who_looks_at_figures(room: Room, room_dsn: str) -> None:
     await room.feed([a_report(AREA, "A0TR00023", "first", 0)], minute(0))
     asked = f"/v1/figures/reliability?start={minute(-60):%Y-%m-%dT%H:%M:%SZ}&end={minute(60):%Y-%m-%dT%H:%M:%SZ}"
     async with doors(room, READ) as client:
-        async with slow(database_dsn, "dedup.restored_part"):
+        async with slow(room_dsn, "dedup.restored_part"):
             screens = [asyncio.create_task(client.get(asked)) for _ in range(20)]
             await asyncio.sleep(0.5)
             assert not any(one.done() for one in screens), "the control"

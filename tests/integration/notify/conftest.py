@@ -27,7 +27,7 @@ from tests.service_process import Service
 from tests.unit.notify.snapshots import NOW, Snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from datetime import datetime
 
     from services.contracts.messages import Message
@@ -142,11 +142,20 @@ def templates() -> Watched[Wording]:
     return watched_file(TEMPLATES, read_wording)
 
 
+async def filled(dsn: str) -> None:
+    await migrate(dsn, "notify", SCHEMA)
+    await migrate(dsn, "notify", SCHEMA)  # again: the DDL changes nothing that is there
+
+
 @pytest.fixture
-async def pool(database_dsn: str) -> AsyncIterator[Pool]:
-    await migrate(database_dsn, "notify", SCHEMA)
-    await migrate(database_dsn, "notify", SCHEMA)  # again: the DDL changes nothing that is there
-    pool = await open_pool(database_dsn, schema="notify", size=10)
+def notify_dsn(make_database: Callable[..., str], make_template: Callable[..., str]) -> str:
+    """A database with notify's tables."""
+    return make_database(make_template(filled))
+
+
+@pytest.fixture
+async def pool(notify_dsn: str) -> AsyncIterator[Pool]:
+    pool = await open_pool(notify_dsn, schema="notify", size=10)
     yield pool
     async with asyncio.timeout(10):
         await pool.close()

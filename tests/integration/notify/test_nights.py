@@ -25,11 +25,11 @@ MORNING = "morning"
 
 
 @pytest.fixture
-async def town(pool, database_dsn, templates):
+async def town(pool, notify_dsn, templates):
     await pool.execute(CLOCK)
     wording = templates()
     night = QuietHours(wording.zone, time(22), time(7), MAY_WAIT, timedelta(minutes=120))
-    own = await open_pool(database_dsn, schema=SEARCHED, size=3)
+    own = await open_pool(notify_dsn, schema=SEARCHED, size=3)
     town = Town(own, replace(wording, quiet=night))
     await town.empty()
     yield town

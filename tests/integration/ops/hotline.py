@@ -35,7 +35,6 @@ from services.router.__main__ import SCHEMA as ROUTER
 from services.router.acting import Desk as People
 from services.router.api import make_router
 from services.router.bell import Bell
-from services.router.tree.book import RuleBook
 from services.router.tree.keys import read_keys
 from services.runtime import clock
 from services.runtime.http import make_app
@@ -47,10 +46,10 @@ from tests.integration.dedup.room import Room
 from tests.integration.notify.conftest import TEMPLATES
 from tests.integration.notify.conftest import Desk as Told
 from tests.integration.router.conftest import KEYS
-from tests.integration.router.desk import Desk
+from tests.integration.router.desk import Desk, shipped_book
 from tests.integration.router.seat import Seat
 from tests.unit.dedup.timeline import NETWORKS, RULES
-from tests.unit.router.making import CLASSIFY, ROUTES, SHIPPED_DESK
+from tests.unit.router.making import SHIPPED_DESK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -147,7 +146,7 @@ async def hotline(dsn: str) -> AsyncIterator[Hotline]:
             pools[name] = await open_pool(dsn, schema=name, size=3)
             stack.push_async_callback(pools[name].close)
         stack.push_async_callback(connection.close)
-        book = RuleBook(ROUTES, CLASSIFY)
+        book = shipped_book()
         people = People(pools["router"], Outbox("gridline/router", shards=1), book, lambda: SHIPPED_DESK, Bell())
         told = Told(pools["notify"], watched_file(TEMPLATES, read_wording))
         told.handler = NotifyHandler(told.templates, lambda: None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -17,7 +18,6 @@ from services.router.__main__ import SCHEMA as ROUTER_SCHEMA
 from services.router.acting import Desk as People
 from services.router.api import make_router
 from services.router.bell import Bell
-from services.router.tree.book import RuleBook
 from services.router.tree.keys import read_keys
 from services.runtime.cluster import apply_topics
 from services.runtime.http import make_app
@@ -25,13 +25,13 @@ from services.runtime.migration import migrate
 from services.runtime.outbox import Outbox
 from services.runtime.pool import open_pool
 from tests.as_documented import as_documented
-from tests.integration.router.desk import Desk
+from tests.integration.router.desk import Desk, shipped_book
 from tests.integration.router.process import Router, a_router
 from tests.stories.routing.world import NETWORK
 from tests.unit.router.making import CLASSIFY, DEPLOY, ROUTES, SHIPPED_DESK
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 KEYS = DEPLOY / "keys.yaml"
 CUSTOMERS = """\
@@ -43,19 +43,25 @@ A4,T9,31.0101,111.0101,4 Road,13800000004,,active,normal,en
 """
 
 
-@pytest.fixture
-async def router_dsn(database_dsn: str, tmp_path: Path) -> str:
-    """A database with the router's schema and a small network."""
-    (tmp_path / "network.csv").write_text(NETWORK)
-    (tmp_path / "customers.csv").write_text(CUSTOMERS)
-    await migrate(database_dsn, "grid", GRID_SCHEMA, kernel=False)
-    await migrate(database_dsn, "router", ROUTER_SCHEMA)
-    connection = await asyncpg.connect(database_dsn)
+async def filled(dsn: str) -> None:
+    """Make the router's schema, and import a small network."""
+    await migrate(dsn, "grid", GRID_SCHEMA, kernel=False)
+    await migrate(dsn, "router", ROUTER_SCHEMA)
+    connection = await asyncpg.connect(dsn)
     try:
-        await import_network(connection, tmp_path / "network.csv", tmp_path / "customers.csv")
+        with TemporaryDirectory() as name:
+            network, customers = Path(name, "network.csv"), Path(name, "customers.csv")
+            network.write_text(NETWORK)
+            customers.write_text(CUSTOMERS)
+            await import_network(connection, network, customers)
     finally:
         await connection.close()
-    return database_dsn
+
+
+@pytest.fixture
+def router_dsn(make_database: Callable[..., str], make_template: Callable[..., str]) -> str:
+    """A database with the router's schema and a small network."""
+    return make_database(make_template(filled))
 
 
 @pytest.fixture
@@ -64,7 +70,7 @@ async def people(router_dsn: str, desk: Desk) -> AsyncIterator[People]:
     desk.now = datetime.now(UTC)
     pool = await open_pool(router_dsn, schema="router", size=6)
     outbox = Outbox("gridline/router", shards=1)
-    yield People(pool, outbox, RuleBook(ROUTES, CLASSIFY), lambda: SHIPPED_DESK, Bell())
+    yield People(pool, outbox, shipped_book(), lambda: SHIPPED_DESK, Bell())
     await pool.close()
 
 
@@ -78,7 +84,7 @@ async def doors(people: People) -> AsyncIterator[httpx.AsyncClient]:
     app = make_app("router", ready=ready)
     ring = read_keys(str(KEYS), KEYS.read_text(encoding="utf-8"))
     app.include_router(make_router(people, lambda: ring))
-    hooks = {"response": [as_documented(app.openapi())]}
+    hooks = {"response": [as_documented("router")]}
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://router", event_hooks=hooks) as opened:
         yield opened
@@ -87,7 +93,7 @@ async def doors(people: People) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def desk(router_dsn: str) -> AsyncIterator[Desk]:
     connection = await asyncpg.connect(router_dsn, server_settings={"search_path": "router"})
-    yield Desk(connection, RuleBook(ROUTES, CLASSIFY))
+    yield Desk(connection, shipped_book())
     await connection.close()
 
 

@@ -33,9 +33,8 @@ from services.grid.lately import Lately
 from services.grid.store import import_network
 from services.router import metrics
 from services.router.domain.ticket import ReportState
-from services.router.tree.book import RuleBook
-from tests.integration.router.desk import Desk
-from tests.unit.router.making import CLASSIFY, NOON, ROUTES, contact
+from tests.integration.router.desk import Desk, shipped_book
+from tests.unit.router.making import NOON, contact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -404,7 +403,7 @@ async def test_a_contact_and_a_settlement_taken_by_two_processes_at_once_are_bot
     two = contact("b", thread="c", minutes=1, text="快来")
     await desk.take(one)
     connection = await asyncpg.connect(router_dsn, server_settings={"search_path": "router"})
-    other = Desk(connection, RuleBook(ROUTES, CLASSIFY))
+    other = Desk(connection, shipped_book())
     first = desk.connection.transaction()
     await first.start()
     decided = await desk.handler.handle(desk.connection, [desk._received(two, None)], NOON)

@@ -14,9 +14,8 @@ from services.contracts.values import Channel, Crs, Position, Recipient, TicketS
 from services.grid.datum import from_wgs84
 from services.router import store
 from services.router.domain.ticket import ReportState
-from services.router.tree.book import RuleBook
-from tests.integration.router.desk import Desk
-from tests.unit.router.making import BOUNDS, CLASSIFY, NOON, ROUTES, contact
+from tests.integration.router.desk import Desk, shipped_book
+from tests.unit.router.making import BOUNDS, NOON, contact
 
 if TYPE_CHECKING:
     from services.contracts.messages import ContactReceived
@@ -83,7 +82,7 @@ async def test_a_call_that_joins_moves_its_contacts_and_its_reference_answers_th
 
 async def test_two_processes_that_meet_a_writer_in_one_moment_open_one_ticket(desk: Desk, router_dsn: str) -> None:
     connection = await asyncpg.connect(router_dsn, server_settings={"search_path": "router"})
-    other = Desk(connection, RuleBook(ROUTES, CLASSIFY))
+    other = Desk(connection, shipped_book())
     first = desk.connection.transaction()
     await first.start()
     await desk.handler.handle(desk.connection, [desk._received(SAID, None)], NOON)
@@ -102,7 +101,7 @@ async def test_processes_whose_batches_have_many_writers_in_common_never_wait_in
     rng = random.Random(5)
     writers = [f"139{n:08}" for n in range(40)]
     opened = [await asyncpg.connect(router_dsn, server_settings={"search_path": "router"}) for _ in range(3)]
-    processes = [Desk(connection, RuleBook(ROUTES, CLASSIFY)) for connection in opened]
+    processes = [Desk(connection, shipped_book()) for connection in opened]
 
     async def work(process: Desk, number: int) -> None:
         for turn in range(8):
