@@ -9,7 +9,7 @@ import math
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -29,13 +29,17 @@ SECONDS = 60.0
 
 def dashboard_queries() -> dict[str, str]:
     """Every query of every panel and annotation of every dashboard, by where it stands."""
-    found: dict[str, str] = {}
-    for path in sorted(DASHBOARDS.glob("*.json")):
-        board = json.loads(path.read_text(encoding="utf-8"))
-        for panel in board["panels"]:
-            for target in panel.get("targets", ()):
-                found[f"{path.stem} / {panel['title']} / {target['refId']}"] = target["expr"]
-    return found
+    return {
+        f"{board} / {panel['title']} / {target['refId']}": target["expr"]
+        for board, panel in panels()
+        for target in panel.get("targets", ())
+    }
+
+
+def panels() -> list[tuple[str, dict[str, Any]]]:
+    """Every panel of every dashboard, behind its dashboard's name."""
+    boards = [(path.stem, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(DASHBOARDS.glob("*.json"))]
+    return [(name, panel) for name, board in boards for panel in board["panels"]]
 
 
 def alert_expressions() -> dict[str, str]:
@@ -107,6 +111,33 @@ async def test_every_query_and_every_alert_finds_its_data(scene: Scene, promethe
     assert selectors("sum(rate(gridline_recrods_total[1m]))") == {"gridline_recrods_total"}
     assert prometheus.query("gridline_recrods_total") == []
     assert not prometheus.query('gridline_records_total{outcome="acepted"}')
+
+
+async def test_before_the_first_call_a_panel_shows_something_or_says_what_its_emptiness_means(
+    scene: Scene, prometheus: Prometheus
+):
+    """Whoever looks for the first time, or in a quiet night, must not take what is well for what is broken."""
+    await scene.start()
+    prometheus.start()
+    end = time.monotonic() + SECONDS
+    while len(prometheus.query('min_over_time(up{job="gridline"}[10s]) == 1')) < len(SERVICES):
+        assert time.monotonic() < end, "not all four were scraped"
+        await asyncio.sleep(1)
+    await asyncio.sleep(10)
+    unexplained, silent = [], []
+    for name, panel in panels():
+        queries = [target["expr"].replace("$__rate_interval", "1m") for target in panel.get("targets", ())]
+        values = [value for query in queries for _, value in prometheus.query(query)]
+        where = f"{name} / {panel['title']}"
+        # A figure shows NaN as NaN; a curve has a gap there.
+        nothing = any(math.isnan(value) for value in values) if panel["type"] == "stat" else False
+        if queries and not any(math.isfinite(value) for value in values):
+            silent.append(where)
+            nothing = nothing or "noValue" not in panel["fieldConfig"]["defaults"]
+        if nothing:
+            unexplained.append(where)
+    assert not unexplained, "\n".join(unexplained)
+    assert silent, "the control: some are empty then"
 
 
 async def settled(prometheus: Prometheus, scene: Scene) -> None:
