@@ -31,6 +31,7 @@ from services.dedup.domain.covering import cover_of, was_before
 from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.estimating import with_estimates
+from services.dedup.domain.left_behind import left_behind
 from services.dedup.domain.network_change import network_changed, open_elsewhere
 from services.dedup.domain.open_places import called_of, likeliest, open_places
 from services.dedup.domain.orders import above
@@ -350,7 +351,10 @@ class _Decision(Draft):
             self.issue_held(incident, self.subject(incident, incident.standing), Rule.HOLD_OVER)
 
     def _look_again(self, incident: Incident, at: datetime) -> None:
-        """Split or move down what silence contradicts, or say so of what only a person moves; set the next look."""
+        """Take in its own first calls, else split or move down what silence contradicts; set the next look.
+
+        Of what only a person moves that is said.
+        """
         relook = incident.relook
         if relook is None:
             return
@@ -358,6 +362,8 @@ class _Decision(Draft):
         now = self.state.heard_until(at.timestamp())
         if incident.frozen:
             propose_below(self, incident, now)
+        elif (early := left_behind(self.state, incident, now))[0]:
+            self.gather(incident, *early)
         elif is_sparse(self.state, incident, now):
             pieces = partition(self.state, incident.device.id, incident.reports.values(), now)
             self._take_apart(incident, pieces, now)

@@ -154,31 +154,39 @@ class Draft:
 
     def lift(self, report: Report, lifted: Lifted) -> None:
         """Move the oldest incident up to the common device and let it absorb the others."""
-        rule = Rule.COMMON_UPSTREAM
         survivor, *others = lifted.incidents
-        device, served = self.device(lifted.device, report)
-        self.events.append(
-            e.PredictionMoved(survivor.incident_id, device, served, self.number(), rule, lifted.evidence)
-        )
-        standing = survivor.standing.copy()
-        for one in (*(one for other in others for one in other.reports.values()), report):
+        at = self.device(lifted.device, report)
+        why = Rule.COMMON_UPSTREAM, lifted.evidence
+        self.events.append(e.PredictionMoved(survivor.incident_id, *at, self.number(), *why))
+        self._together(survivor, others, lifted.evidence, at, report)
+        self._look_anew(survivor, report.received_at)
+
+    def gather(self, survivor: Incident, others: Sequence[Incident], evidence: Evidence) -> None:
+        """Let an incident absorb others below its device."""
+        self._together(survivor, others, evidence, (survivor.device, survivor.customers_served))
+
+    def _together(
+        self, survivor: Incident, others: Sequence[Incident], why: Evidence, at: tuple[DeviceRef, int], *new: Report
+    ) -> None:
+        rule, standing = Rule.COMMON_UPSTREAM, survivor.standing.copy()
+        for one in (*(one for other in others for one in other.reports.values()), *new):
             standing.add(one)
-        if any(one.settled_plans for one in lifted.incidents):  # hardly ever
+        if any(one.settled_plans for one in (survivor, *others)):  # hardly ever
             for planned, settled in settled_together(self.state, survivor, others):
                 self.events.append(pa.PlanSettled(survivor.incident_id, planned, rule, settled=settled))
         for other in others:
-            self.absorb(other, survivor, Rule.ABSORBED, lifted.evidence)
-        self.events.append(e.ReportJoined(report, survivor.incident_id, self.number(), rule, lifted.evidence))
-        subject = self.subject(survivor, standing, (device, served))
+            self.absorb(other, survivor, Rule.ABSORBED, why)
+        for one in new:
+            self.events.append(e.ReportJoined(one, survivor.incident_id, self.number(), rule, why))
+        subject = self.subject(survivor, standing, at)
         if survivor.order is not None:
             self.events.append(e.OrderUpdated(version_of(subject, survivor.order.version + 1, rule, self.now)))
         elif (
             subject.never_waits
-            or not self.state.hold(device.type, report.received_at.timestamp())
+            or any(not self.state.hold(at[0].type, one.received_at.timestamp()) for one in new)
             or any(other.order is not None for other in others)
         ):
             self.issue_held(survivor, subject, rule)
-        self._look_anew(survivor, report.received_at)
 
     def absorb(self, incident: Incident, successor: Incident, rule: Rule, evidence: Evidence) -> None:
         """Move all reports of an incident to another, and end its order with the other's id."""

@@ -19,6 +19,7 @@ from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.events import ReportMoved
 from tests.unit.dedup.timeline import (
     Timeline,
+    a_long_feeder,
     an_estate,
     minute,
     rules_of_tests,
@@ -454,3 +455,32 @@ def test_an_old_lone_call_does_not_take_the_calls_of_its_street_going_dark() -> 
 
     assert estate.incident_of(neighbour) is estate.incident_of(street)
     assert estate.incident_of(again) is estate.incident_of(alone), "who told of the first tells of it again"
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_what_was_lifted_takes_in_its_own_first_calls_once_the_next_have_shown_them(frozen: bool) -> None:
+    """People are slow to call at night: a lift that begins after the first of them is what explains that moment best."""
+    feeder = Timeline("S", a_long_feeder(), rules_of_tests())
+    first = [feeder.at(n * 0.4).report(f"T{50 + n}", account=f"E{n}") for n in range(3)]
+    if frozen:
+        feeder.at(2).crew(feeder.order_of(first[0]).order_id, ProgressStage.ARRIVED)
+    for n in range(10):
+        last = feeder.at(3 + n / 2).report(f"T{n}", account=f"S{n}")
+    assert feeder.live_orders().keys() == {"T50", "T51", "T52", "B"}
+    for n in range(10, 40):
+        feeder.at(3 + n / 2).report(f"T{n}", account=f"S{n}")
+    feeder.at(60)
+
+    assert feeder.live_orders().keys() == ({"T50", "B"} if frozen else {"B"}), "a crew is where it said it is"
+    assert [feeder.incident_of(one) is feeder.incident_of(last) for one in first] == [not frozen, True, True]
+
+
+def test_what_was_lifted_does_not_take_in_what_was_there_long_before_or_had_power_since() -> None:
+    feeder = Timeline("S", a_long_feeder(), rules_of_tests())
+    before = feeder.at(0).report("T50", account="E0")
+    for n in range(40):
+        last = feeder.at(30 + n / 2).report(f"T{n}", account=f"S{n}")
+    feeder.at(120)
+
+    assert feeder.live_orders().keys() == {"T50", "B"}
+    assert feeder.incident_of(before) is not feeder.incident_of(last)

@@ -335,6 +335,13 @@ def an_estate() -> Tree:
     return Tree(rows, {"T1": 60, "T2": 60, "T3": 60})
 
 
+def a_long_feeder() -> Tree:
+    """One feeder with sixty transformers of fifty homes each."""
+    rows = [DeviceRow("S", None, "substation", False, 31.0, 118.0), DeviceRow("B", "S", "breaker", False, 31.0, 118.0)]
+    rows += [DeviceRow(f"T{n}", "B", "transformer", False, 31.0, 118.0) for n in range(60)]
+    return Tree(rows, {f"T{n}": 50 for n in range(60)})
+
+
 def snapshot(state: AreaState) -> dict[str, Any]:
     """Return everything that decides, in a form that two equal states share."""
     for incident in state.incidents.values():
