@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from services.notify.api import make_router
 from services.notify.delivery import Delivery, Patience
+from services.notify.fan_out import FanOut
 from services.notify.handler import NotifyHandler
 from services.notify.morning import Morning
 from services.notify.senders.log import LogSender
@@ -65,6 +66,12 @@ async def build(runtime: Runtime) -> Parts:
         ),
     )
 
+    fan_out = FanOut(runtime.pool, templates, delivery.wake)
+
+    def wake() -> None:
+        delivery.wake()
+        fan_out.wake()
+
     async def deliver() -> None:
         async with AsyncExitStack() as stack:
             for sender in (webhook, wechat):
@@ -76,9 +83,9 @@ async def build(runtime: Runtime) -> Parts:
         await watch_estimates(runtime.pool, templates, delivery.wake)
 
     return Parts(
-        handler=NotifyHandler(templates, delivery.wake),
+        handler=NotifyHandler(templates, wake),
         routers=(make_router(runtime.pool, templates),),
-        background=(deliver, watch, Morning(runtime.pool, templates, delivery.wake).run),
+        background=(deliver, fan_out.run, watch, Morning(runtime.pool, templates, delivery.wake).run),
         watched=(templates,) if accounts is None else (templates, accounts),
     )
 

@@ -14,11 +14,11 @@ import structlog
 
 from services.contracts.messages import IncidentChanged, PlanChanged, RecipientHeard, ReportSettled, TicketRouted
 from services.contracts.topics import INCIDENT_CHANGED, PLAN_CHANGED, RECIPIENT_HEARD, REPORT_SETTLED, TICKET_ROUTED
-from services.notify import book, customers, inquiries, metrics, notices
+from services.notify import book, customers, fan_out, inquiries, metrics, notices
 from services.notify.domain.asked import answer
 from services.notify.domain.decide import Decision, decide
 from services.notify.domain.incident import fold
-from services.notify.domain.notice import Held, Notice, Quiet, Unsaid, is_told, link_id, recipient_id, settle
+from services.notify.domain.notice import Notice, Quiet, Unsaid, is_told, link_id, recipient_id, settle
 from services.notify.domain.planned import (
     instead_of,
     is_moved_end,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from services.contracts.topics import Topic
     from services.notify.domain.incident import News
     from services.notify.domain.planned import Promises, Spoken
-    from services.notify.notices import Saved
     from services.notify.wording import Wording
     from services.runtime.handling import Received, Transaction
 
@@ -73,10 +72,19 @@ def _contacts(
 class NotifyHandler:
     """Decides what a batch's customers are told."""
 
-    def __init__(self, templates: Callable[[], Wording], wake: Callable[[], None]) -> None:
-        """Make it; ``wake`` is called when notices have been committed."""
+    def __init__(
+        self, templates: Callable[[], Wording], wake: Callable[[], None], *, whole: int = fan_out.WHOLE
+    ) -> None:
+        """Make it.
+
+        Args:
+            templates: The templates in force.
+            wake: Called when notices, or that customers are to be looked at in pieces, have been committed.
+            whole: Most reports of an incident whose customers are all looked at in the batch that brings its news.
+        """
         self._templates = templates
         self._wake = wake
+        self._whole = whole
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -97,6 +105,8 @@ class NotifyHandler:
         heard = [one.message for one in batch if isinstance(one.message, RecipientHeard)]
         wording = self._templates()
         news = fold(await customers.load_standings(tx, {change.incident_id for change in changes}), changes)
+        large = await fan_out.begin(tx, news.announced, whole=self._whole)
+        news.announced -= large
         named = [one.recipient for one in news.reporters.values()] + [one.recipient for one in said]
         known = [one for one in named if one is not None]
         known += [one.recipient for one in heard if one.heard in _PRESENT]
@@ -121,9 +131,16 @@ class NotifyHandler:
         quiet[Quiet.ALREADY_TOLD] += len(made) - len(saved.new)
 
         def committed() -> None:
-            self._observe(made, saved, quiet, decision.held)
+            fan_out.observe(made, saved, decision)
             self._observe_heard(heard, lost)
-            if saved.new:
+            _log.debug(
+                "notices_decided",
+                notices=len(saved.new),
+                superseded=len(saved.superseded),
+                quiet={reason.value: n for reason, n in quiet.items() if n},
+                incidents_in_pieces=len(large),
+            )
+            if saved.new or large:
                 self._wake()
 
         return Decided(tally=Counter({"notices": len(saved.new)}), after_commit=committed)
@@ -203,21 +220,3 @@ class NotifyHandler:
             metrics.HEARD.labels(one.recipient.channel, one.heard).inc()
         for stage, channel in lost:
             metrics.BECAME.labels(stage, channel, "failed").inc()
-
-    @staticmethod
-    def _observe(made: Sequence[Notice], saved: Saved, quiet: Counter[Quiet], held: Counter[Held]) -> None:
-        for one in made:
-            if one.notice_id in saved.new:
-                metrics.MADE.labels(one.stage, one.channel).inc()
-        for stage, channel in saved.superseded:
-            metrics.BECAME.labels(stage, channel, "superseded").inc()
-        for reason, n in quiet.items():
-            metrics.QUIET.labels(reason).inc(n)
-        for outcome, n in held.items():
-            metrics.ESTIMATES.labels(outcome).inc(n)
-        _log.debug(
-            "notices_decided",
-            notices=len(saved.new),
-            superseded=len(saved.superseded),
-            quiet={reason.value: n for reason, n in quiet.items() if n},
-        )

@@ -82,6 +82,15 @@ CREATE TABLE IF NOT EXISTS subscription (
 );
 CREATE INDEX IF NOT EXISTS subscription_report ON subscription (report_id);
 
+-- Incidents with news for more customers than a batch looks at (services.notify.fan_out): these are looked at piece by
+-- piece, in the order of their reports; first those whose turn is before others', then all.
+CREATE TABLE IF NOT EXISTS fan_out (
+    incident_id uuid        PRIMARY KEY,
+    urgent      boolean     NOT NULL DEFAULT true, -- whether it is those whose turn is before others' now
+    after       uuid        NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000', -- report up to which they were
+    looked_at   timestamptz NOT NULL DEFAULT now()
+);
+
 -- Everything ever decided to be told: the log against which the next decision is made, and the queue of what is
 -- still to be sent. While its incident may change, only what reached nobody is deleted: as it is made anew.
 --

@@ -1,8 +1,8 @@
 """Estimates that have passed: who was told one hears that it has, and that nobody has said yet that power is back.
 
-An incident is looked at in a transaction of its own, under the locks that a batch of its changes takes, so that each
-customer hears of it once, whichever process looks and whatever else is told them meanwhile. Never here: what is told
-(``domain.comparison``).
+Some of an incident's customers are looked at in a transaction of its own, under the locks that a batch of its changes
+takes, so that each hears of it once, whichever process looks and whatever else is told them meanwhile. Never here: what
+is told (``domain.comparison``).
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.notify import book, customers, metrics, notices
+from services.notify import customers, metrics
 from services.notify.domain.comparison import Occasion
-from services.notify.domain.decide import decide
-from services.notify.domain.incident import News
 from services.notify.domain.notice import Quiet, Stage
-from services.notify.heard import unlinked
+from services.notify.fan_out import FIRST, look, piece_of
 from services.runtime import clock
 from services.runtime.postgres import later_if_away, translated
 
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from services.notify.domain.notice import Notice
     from services.notify.wording import Wording
     from services.runtime.postgres import Pool
 
@@ -55,23 +54,33 @@ async def tell_passed(pool: Pool, wording: Wording, now: datetime) -> int:
 
 
 async def _tell(pool: Pool, wording: Wording, incident: UUID, now: datetime) -> int:
-    """Tell the customers of one incident."""
-    async with pool.acquire() as connection, connection.transaction():
-        await customers.lock(connection, announced={incident})
-        standing = (await customers.load_standings(connection, {incident}))[incident]
-        news = News.about({incident: replace(standing, changed_at=now)})
-        known = await book.load(connection, news)
-        decision = decide(news, known, calm=wording.calm, now=now, occasion=Occasion.PASSED)
-        words = [one for one in decision.notices if one.stage is Stage.ETR_PASSED]
-        gone = await unlinked(connection, {one.recipient_id for one in words})
-        words = [one for one in words if one.recipient_id not in gone]
-        saved = await notices.add_notices(connection, words, rules=wording.digest, now=now)
-        if not decision.quiet[Quiet.ETR_NOT_PASSED]:  # else it is looked at again
-            await connection.execute(_KNOWN, incident, standing.etr)
-    for one in words:
-        if one.notice_id in saved.new:
-            metrics.MADE.labels(one.stage, one.channel).inc()
-    return len(saved.new)
+    """Tell the customers of one incident, piece by piece; only then is it known that its estimate has passed."""
+    told, after, passed, etr = 0, FIRST, True, None
+    while True:
+        async with pool.acquire() as connection, connection.transaction():
+            piece = await piece_of(connection, incident, after)
+            await customers.lock(connection, piece.who)
+            standing = (await customers.load_standings(connection, {incident}))[incident]
+            etr = etr or standing.etr
+            looked = await look(
+                *(connection, replace(standing, changed_at=now), piece.who, wording, now),
+                occasion=Occasion.PASSED,
+                only=_is_of_the_passing,
+            )
+            passed = passed and not looked.decision.quiet[Quiet.ETR_NOT_PASSED]
+            if piece.is_last and passed:  # else it is looked at again
+                await connection.execute(_KNOWN, incident, etr)
+        for one in looked.made:
+            if one.notice_id in looked.saved.new:
+                metrics.MADE.labels(one.stage, one.channel).inc()
+        told += len(looked.saved.new)
+        if piece.is_last:
+            return told
+        after = piece.after
+
+
+def _is_of_the_passing(notice: Notice) -> bool:
+    return notice.stage is Stage.ETR_PASSED
 
 
 async def watch_estimates(pool: Pool, templates: Callable[[], Wording], wake: Callable[[], None]) -> None:

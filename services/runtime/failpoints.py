@@ -18,6 +18,8 @@ Failpoint = Literal[
     "batch.outbox",
     "batch.committed",
     "relay.published",
+    "fan_out.looked",
+    "fan_out.committed",
 ]
 EXIT_CODE: Final = 137
 
