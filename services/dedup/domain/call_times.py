@@ -55,11 +55,15 @@ class CallTimes:
             reports: All of the incident, in the order they joined.
             devices: The devices from the incident's own down to a report's, by that one.
         """
-        for report in islice(reversed(reports.values()), len(reports) - self._counted):
-            for device in devices(report.device):
-                calls = self._under.get(device)
-                if calls is None:
-                    calls = self._under[device] = _Calls()
+        joined = [*islice(reversed(reports.values()), len(reports) - self._counted)]
+        places: dict[str | None, list[_Calls]] = {}
+        for report in reversed(joined):  # as they were made: a list grows at its end, and is not moved for each
+            under = places.get(report.device)
+            if under is None:
+                under = places[report.device] = [
+                    self._under.setdefault(device, _Calls()) for device in devices(report.device)
+                ]
+            for calls in under:
                 calls.add(report.caller, report.made_at)
         self._counted = len(reports)
 

@@ -122,9 +122,8 @@ class Draft:
         self.events.append(e.ReportJoined(report, incident.incident_id, self.number(), rule, seen))
         if not new_special and (incident.standing.said or report.unconfirmed):
             return  # nothing an order says has become more urgent
-        standing = incident.standing.copy()
-        standing.add(report)
-        self._tell_field(incident, self.subject(incident, standing), report if new_special else None)
+        subject = self.subject(incident, incident.standing.with_one(report))
+        self._tell_field(incident, subject, report if new_special else None)
 
     def _tell_field(self, incident: Incident, subject: Subject, special: Report | None) -> None:
         """Bring the order in line with a report that makes it more urgent."""

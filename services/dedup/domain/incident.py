@@ -83,6 +83,20 @@ class Standing:
         if len(self.addresses) < ADDRESSES and address not in self.addresses:
             self.addresses.append(address)
 
+    def with_one(self, report: Report) -> Standing:
+        """Return what an order would say with one report more: not who has called, of whom there may be many."""
+        found = Standing(
+            self.reports,
+            self.hazards,
+            set(self.life_support),
+            set(self.important),
+            list(self.addresses),
+            self.said,
+            self.first_reported_at,
+        )
+        found.add(report)
+        return found
+
     def copy(self) -> Standing:
         """Return an independent copy."""
         return Standing(

@@ -19,7 +19,8 @@ from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.incident import Standing
-from services.dedup.domain.relook import Piece, as_one, partition
+from services.dedup.domain.likelihood import MANY
+from services.dedup.domain.relook import Piece, as_one, is_sparse, partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -223,11 +224,17 @@ def explained_by_one(
 
 
 def _without(state: AreaState, incident: Incident, under: Sequence[Report], at: datetime) -> tuple[float, list[Piece]]:
-    """Return how likely the incident is as one outage, and what best explains it without some of its reports."""
+    """Return how likely the incident is as one outage, and what best explains it without some of its reports.
+
+    Where so many have called as one outage makes call, what many others told is not looked through for several.
+    """
     gone = {report.report_id for report in under}
     rest = [report for report in incident.reports.values() if report.report_id not in gone]
-    whole = as_one(state, incident.device.id, incident.reports.values(), at.timestamp())
-    return whole, partition(state, incident.device.id, rest, at.timestamp()) if rest else []
+    now, device = at.timestamp(), incident.device.id
+    whole = as_one(state, device, incident.reports.values(), now)
+    if len(rest) > MANY and not is_sparse(state, incident, now):
+        return whole, [Piece(device, tuple(rest), as_one(state, device, rest, now))]
+    return whole, partition(state, device, rest, now) if rest else []
 
 
 def _own_outage(
@@ -283,14 +290,18 @@ def _ended_inside(
 
 def _is_told_in_steps(state: AreaState, incident: Incident, at: datetime) -> bool:
     """Tell whether power came back somewhere else in an incident at the same time: faults apart do not end at once."""
-    known = state.restored
+    near = {
+        step
+        for step, last in state.restored.items()
+        if last.incident_id == incident.incident_id and abs(last.restored_at - at) <= _AT_ONCE
+    }
+    if not near:
+        return False  # as mostly: then who reported it, and from where, need not be looked through
     for device in {report.device for report in incident.reports.values()}:
-        leaf = state.leaf(device)
-        for step in () if leaf is None else state.upstream(leaf):
+        for step in state.chain_of(device):
             if step == incident.device.id:
                 break
-            last = known.get(step)
-            if last is not None and last.incident_id == incident.incident_id and abs(last.restored_at - at) <= _AT_ONCE:
+            if step in near:
                 return True
     return False
 
@@ -301,8 +312,6 @@ def _step(draft: Draft, incident: Incident, device: str, at: datetime, whole: fl
         draft.part_restored(incident.incident_id, device, at, incident.began_at)
         _suggest_over(draft, incident, device, at)
         return
-    if whole is None:
-        whole = as_one(draft.state, incident.device.id, incident.reports.values(), at.timestamp())
     if not _last_step(draft, incident, device, whole, at):
         draft.part_restored(incident.incident_id, device, at, incident.began_at)
 
@@ -319,7 +328,7 @@ def _suggest_over(draft: Draft, incident: Incident, device: str, at: datetime) -
         draft.events.append(a.RestorationSuggested(incident.incident_id, at, Rule.POWER_BACK))
 
 
-def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: datetime) -> bool:
+def _last_step(draft: Draft, incident: Incident, device: str, whole: float | None, at: datetime) -> bool:
     """End an outage once power is back, step by step, wherever it was reported; tell whether it was so.
 
     Its own device was never named. So each step may as well have been an outage of its own, unless one explains the
@@ -334,6 +343,8 @@ def _last_step(draft: Draft, incident: Incident, device: str, whole: float, at: 
         ended.setdefault(step[0], (step[1], []))[1].append(report)
     pieces = [Piece(one, tuple(under), as_one(state, one, under, at.timestamp())) for one, (_, under) in ended.items()]
     evidence: Evidence = {"device": device, "restored_at": at.isoformat(), "steps": len(pieces)}
+    if whole is None:
+        whole = as_one(state, incident.device.id, incident.reports.values(), at.timestamp())
     taken = any(piece.device in state.by_device for piece in pieces)  # somebody is still out there: leave that alone
     if taken or sum(piece.score for piece in pieces) - whole <= _LAST_STEP:
         draft.close(incident, at, Rule.POWER_BACK)

@@ -229,11 +229,17 @@ class AreaState:
         if tree is None or device not in tree:
             return []
         first, end = tree.span(device)
-        return [
-            report
-            for report in reports
-            if (leaf := self.leaf(report.device)) is not None and leaf in tree and first <= tree.span(leaf)[0] < end
-        ]
+        under: dict[str | None, bool] = {}  # of a place many have called
+        found: list[Report] = []
+        for report in reports:
+            place = report.device
+            is_under = under.get(place)
+            if is_under is None:
+                leaf = self.leaf(place)
+                is_under = under[place] = leaf is not None and leaf in tree and first <= tree.span(leaf)[0] < end
+            if is_under:
+                found.append(report)
+        return found
 
     def path(self, leaf: str) -> tuple[Step, ...]:
         """Return the devices upstream of a leaf that could have opened, nearest first."""

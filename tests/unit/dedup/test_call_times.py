@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -74,3 +75,19 @@ def test_calls_counted_as_they_join_are_those_counted_all_at_once(
                 assert times.made(device, since) == len(lately)
                 assert times.made(device, since, until) == len([one for one in lately if one.made_at < until])
                 assert times.callers(device, since, last) == len({last.caller, *(one.caller for one in lately)})
+
+
+def test_counting_many_at_once_takes_no_longer_than_one_by_one() -> None:
+    """Counted from the last to the first, each would move all that are counted already."""
+    reports: dict[UUID, Report] = {}
+    by_and_by, at_once = CallTimes(), CallTimes()
+    spent = 0.0
+    for number in range(60_000):
+        report = _report(number, "leaf", 0, None)
+        reports[report.report_id] = report._replace(made_at=START + timedelta(seconds=number))
+        began = time.process_time()
+        by_and_by.catch_up(reports, lambda device: DOWN[device or "top"])
+        spent += time.process_time() - began
+    began = time.process_time()
+    at_once.catch_up(reports, lambda device: DOWN[device or "top"])
+    assert time.process_time() - began < spent

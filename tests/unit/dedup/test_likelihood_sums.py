@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from functools import reduce
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.dedup.domain.likelihood import Likelihood
+from services.dedup.domain.likelihood import MANY, Likelihood, _most_strays
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.device import DeviceType
@@ -61,3 +62,59 @@ def test_a_clock_that_is_off_does_not_say_when_an_outage_began():
     assert weigh.onset(300, calls) == calls[0]
     assert weigh.onset(300, [-2000.0, *calls]) == calls[0]
     assert weigh.onset(300, [-2000.0, calls[0]]) == -2000.0, "of two calls neither is known to be off"
+
+
+def many_calls(count: int, seed: int = 1) -> list[float]:
+    """Return calls of one outage, with one clock of fifty that is minutes behind."""
+    rng = random.Random(seed)
+    calls = [rng.lognormvariate(5.7, 1.3) for _ in range(count)]
+    return sorted(at - (rng.uniform(60.0, 600.0) if n % 50 == 0 else 0.0) for n, at in enumerate(calls))
+
+
+def each_by_itself(weigh: Likelihood, customers: int, calls: list[float], now: float) -> float:
+    """Return what ``of_device`` is of few calls: every beginning with every call."""
+    lead, base, count = weigh.lead(customers), weigh._base(DeviceType.SUBSTATION, customers), len(calls)
+    return max(
+        base
+        + n * weigh.stray
+        + weigh.silence(customers - count, now - calls[n] + lead)
+        + weigh.calls(calls[n + 1 :], calls[n] - lead)
+        for n in range(_most_strays(count) + 1)
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("count", [MANY + 1, 3 * MANY])
+def test_of_many_calls_near_ones_are_taken_together_and_that_changes_hardly_anything(seed, count):
+    """Least of all what some of them are worth: that is what a word of power at a part of an outage is judged by."""
+    weigh, customers, now = Likelihood(USUAL, 0.1, 300.0), 30_000, 7200.0
+    calls = many_calls(count, seed)
+    rest = [at for n, at in enumerate(calls) if n % 997 != 500]
+    found = [weigh.of_device(DeviceType.SUBSTATION, customers, some, len(some), now) for some in (calls, rest)]
+    exact = [each_by_itself(weigh, customers, some, now) for some in (calls, rest)]
+    assert found[0] == pytest.approx(exact[0], abs=3.0)
+    if len(rest) > MANY:
+        assert found[0] - found[1] == pytest.approx(exact[0] - exact[1], abs=0.1)
+
+
+class Counted(list[float]):
+    """Calls that count how many of them were read."""
+
+    read = 0
+
+    def __iter__(self):
+        self.read += len(self)
+        return super().__iter__()
+
+    def __getitem__(self, place):
+        found = super().__getitem__(place)
+        self.read += len(found) if isinstance(place, slice) else 1
+        return found
+
+
+def test_each_of_many_calls_is_read_a_few_times_however_many_they_are():
+    weigh = Likelihood(USUAL, 0.1, 300.0)
+    for count in (2 * MANY, 20 * MANY):
+        calls = Counted(many_calls(count))
+        weigh.of_device(DeviceType.SUBSTATION, 300_000, calls, count, 7200.0)
+        assert calls.read <= 4 * count, "as many times as beginnings are tried, of which there are the more"

@@ -1,0 +1,81 @@
+"""What a word costs of an outage that thousands reported: in proportion to them at most, or its area stands still."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from services.contracts.values import CustomerClass, ProgressStage
+from services.dedup.domain.events import PartRestored
+from services.dedup.domain.incident import Standing
+from tests.unit.dedup.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from services.dedup.domain.rules import Rules
+    from services.grid.tree import Tree
+
+
+def reported_by(count: int, tree: Tree, rules: Rules) -> tuple[Timeline, list[str]]:
+    """Return a feeder that so many reported within half an hour, and its transformers."""
+    [area] = tree.areas()
+    told = Timeline(area, tree, rules)
+    places = list(tree.transformers_under(area))
+    for n in range(count):
+        told.at(30 * n / count).report(places[7 * n % len(places)], account=f"A{n}")
+    assert max(len(one.reports) for one in told.state.incidents.values()) > 0.95 * count
+    return told.at(31), places
+
+
+def steps_of(work: Callable[[], object]) -> int:
+    """Return how many calls of functions some work takes, those written in C too."""
+    counted = Counter[str]()
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        counted[event] += 1
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return counted["call"] + counted["c_call"]
+
+
+@pytest.mark.parametrize("crew", [False, True])
+@pytest.mark.parametrize("own", [False, True])
+def test_power_back_at_a_part_costs_in_proportion_to_who_reported(
+    ckt5: Tree, rules: Rules, crew: bool, own: bool
+) -> None:
+    """It took 70 ms of a thousand and three seconds of ten thousand: of a hundred thousand it was never committed."""
+    spent = []
+    for count in (1500, 6000):
+        told, places = reported_by(count, ckt5, rules)
+        if crew:
+            largest = max(told.state.incidents.values(), key=lambda one: len(one.reports))
+            told.crew(largest.order_id, ProgressStage.ARRIVED)
+        spent.append(steps_of(partial(told.power_back, places[0], "A0" if own else None)))
+        assert [event.device for event in told.events if isinstance(event, PartRestored)] == [places[0]]
+    assert spent[1] < 7 * spent[0]
+
+
+def test_an_order_that_gets_more_urgent_does_not_count_who_called(ckt5: Tree, rules: Rules) -> None:
+    told, places = reported_by(1500, ckt5, rules)
+    largest = max(told.state.incidents.values(), key=lambda one: len(one.reports))
+    told.report(places[1], account="ill", customer_class=CustomerClass.LIFE_SUPPORT)
+    last = largest.reports[next(reversed(largest.reports))]
+    before = Standing.of(one for one in largest.reports.values() if one is not last)
+    one_more = before.with_one(last)
+    assert len(one_more.customers) == 1
+    assert (one_more.reports, one_more.life_support, one_more.addresses, one_more.first_reported_at) == (
+        largest.standing.reports,
+        {"ill"},
+        largest.standing.addresses,
+        largest.standing.first_reported_at,
+    )
+    assert told.orders[-1].life_support == 1
