@@ -62,6 +62,7 @@ _INPUT_TALLY: Final = {
 }
 _DECIDED_AT_ONCE: Final = 250
 """So many messages of a batch, some 20 ms, before whatever else waits in this process has its turn."""
+_SILENT_SECONDS: Final = 0.5
 _OUTCOME: Final = {
     e.ReportJoined: "in_incident",
     e.ReportAnswered: "answered",
@@ -128,11 +129,10 @@ class DedupHandler:
         for place in range(0, len(inputs), _DECIDED_AT_ONCE):
             started = clock.monotonic()
             issued_for += _decide(inputs[place : place + _DECIDED_AT_ONCE], states, changes, decided, now)
-            seconds += clock.monotonic() - started
-            await asyncio.sleep(0)
+            seconds += await _heard_after(tx, clock.monotonic() - started)
         started = clock.monotonic()
         decided.publish += changes.messages()
-        seconds += clock.monotonic() - started
+        seconds += await _heard_after(tx, clock.monotonic() - started)
         await save(tx, changes, now)
         _count(decided.tally, changes)
 
@@ -214,6 +214,18 @@ class DedupHandler:
             key, _ = self._cache.popitem(last=False)
             self._outdated.discard(key)
         metrics.AREAS_CACHED.set(len(self._cache))
+
+
+async def _heard_after(tx: Transaction, seconds: float) -> float:
+    """Let whatever else waits in this process have its turn, and Postgres hear of us if it did not for long.
+
+    A person may merge an outage that a hundred thousand reported. A session that is silent for as long as what comes of
+    that takes is ended, and the command would come again for ever.
+    """
+    await asyncio.sleep(0)
+    if seconds > _SILENT_SECONDS:
+        await tx.execute("SELECT")
+    return seconds
 
 
 def _count(tally: Counter[str], changes: Changes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -853,3 +854,31 @@ async def test_where_nobody_has_reported_yet_it_is_remembered_whose_power_is_bac
     await room.feed([refed], minute(5))
     assert room.cached(AREA).restored.keys() == set(refed.refed)
     assert same(room.cached(AREA), (await room.loaded(AREA))[AREA])
+
+
+async def test_postgres_hears_of_who_reads_or_decides_at_length(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends a session that is silent in a transaction for ten seconds; of a huge outage both take longer."""
+    for batch in range(3):
+        names = [f"{batch} {n}" for n in range(300)]
+        await room.feed([a_report(AREA, TRANSFORMERS[0], name, batch) for name in names], minute(batch))
+    take_in, decide = load._take_in, handler._decide
+
+    def at_length(*read: Any) -> None:
+        time.sleep(0.003)
+        take_in(*read)
+
+    def at_great_length(*decided: Any) -> Any:
+        time.sleep(0.6)
+        return decide(*decided)
+
+    monkeypatch.setattr(load, "_take_in", at_length)
+    monkeypatch.setattr(load, "_READ_AT_ONCE", 50)
+    monkeypatch.setattr(handler, "_decide", at_great_length)
+    monkeypatch.setattr(handler, "_DECIDED_AT_ONCE", 1)
+    room.handler.forget([(OUTAGE_INPUT.name, 0)])
+    more = [a_report(AREA, TRANSFORMERS[0], f"more {n}", 4) for n in range(4)]
+    async with room.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1500ms'")
+        received = [Received(OUTAGE_INPUT.name, 0, n, one, None) for n, one in enumerate(more)]
+        await room.handler.handle(cast("Transaction", connection), received, minute(4))
+    assert await room.pool.fetchval("SELECT reports FROM incident") == 904
