@@ -82,7 +82,19 @@ class Touched:
     reason: str = ""
     traceparent: str | None = None
     joined: dict[UUID, Report] = field(default_factory=dict)
-    left: list[UUID] = field(default_factory=list)
+    left: dict[UUID, None] = field(default_factory=dict)
+
+    def joins(self, report: Report) -> None:
+        """Keep that a report joined. One that left in this batch was here before it: for others nothing happened."""
+        if report.report_id in self.left:
+            del self.left[report.report_id]
+        else:
+            self.joined[report.report_id] = report
+
+    def leaves(self, report: UUID) -> None:
+        """Keep that a report left, if it had been told to be here."""
+        if self.joined.pop(report, None) is None:
+            self.left[report] = None
 
 
 class Changes:
@@ -162,7 +174,7 @@ class Changes:
 
     def _report_joined(self, state: AreaState, event: e.ReportJoined, traceparent: str | None) -> None:
         touched = self._touch(state, event.incident_id)
-        touched.joined[event.report.report_id] = event.report
+        touched.joins(event.report)
         self._because(touched, event.rule, traceparent)
         if event.report.report_id in self._placing:  # it had been given back for want of a place
             self._settle(state.area, event, traceparent)
@@ -200,9 +212,9 @@ class Changes:
         self._settle(state.area, event, traceparent)
         touched = self.touched.get(event.incident_id) or self._touch(state, event.incident_id)
         if isinstance(event, pa.ReportUncovered):
-            touched.joined[key] = event.report
-        elif touched.joined.pop(key, None) is None:
-            touched.left.append(key)
+            touched.joins(event.report)
+        else:
+            touched.leaves(key)
         self._because(touched, event.rule, traceparent)
 
     def _tell_open(
@@ -259,10 +271,9 @@ class Changes:
 
     def _report_moved(self, state: AreaState, event: e.ReportMoved) -> None:
         source = self._touch(state, event.source)
-        if source.joined.pop(event.report_id, None) is None:
-            source.left.append(event.report_id)  # it had been told to be there
+        source.leaves(event.report_id)
         target = self._touch(state, event.target)
-        target.joined[event.report_id] = target.incident.reports[event.report_id]
+        target.joins(target.incident.reports[event.report_id])
         source.reason = target.reason = event.rule.value
 
     def _settle(self, area: str, event: _Settling, traceparent: str | None) -> None:
@@ -309,7 +320,7 @@ class Changes:
 
     def _revisions(self, touched: Touched) -> Iterator[Publication]:
         joined = [report.member() for report in touched.joined.values()]
-        left = touched.left
+        left = list(touched.left)
         floor = self.areas[touched.area].floor
         while True:
             touched.incident.revision = max(touched.incident.revision, floor) + 1

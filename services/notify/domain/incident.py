@@ -173,7 +173,10 @@ def fold(standings: Mapping[UUID, Standing], changes: Iterable[IncidentChanged])
             )
             key = (incident, member.report_id)
             news.joined[key] = max(news.joined.get(key, (0, change.changed_at)), (change.revision, change.changed_at))
+        back = {member.report_id for member in change.joined}
         for report in change.left:
+            if report in back:
+                continue  # dedup told both of a report that left and came back in one batch
             key = (incident, report)
             news.left[key] = max(news.left.get(key, 0), change.revision)
     return news

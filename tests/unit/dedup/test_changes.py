@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.contracts.ids import derive
-from services.contracts.messages import IncidentChanged, OrderVersion, PowerRestored, ReportSettled
-from services.contracts.values import Channel, IncidentState, Recipient
+from services.contracts.messages import IncidentChanged, OrderVersion, OutageCommanded, PowerRestored, ReportSettled
+from services.contracts.values import Channel, CommandAction, IncidentState, Recipient
 from services.dedup.domain import AreaState, decide
 from services.dedup.domain import changes as under_test
 from services.dedup.domain.changes import Changes
@@ -49,6 +49,24 @@ def test_many_reports_of_one_incident_are_one_revision(ieee123: Tree, rules: Rul
     assert (change.revision, change.reports) == (1, 50)
     assert [member.report_id for member in change.joined] == [report.report_id for report in reports]
     assert len(orders) == 1
+
+
+def test_a_report_that_leaves_and_comes_back_in_one_batch_did_neither_for_others(ieee123: Tree, rules: Rules) -> None:
+    """Told to have joined and left at once, it was nobody's to whoever counts by revisions."""
+    state = AreaState(AREA, ieee123, rules)
+    _, (here, there), _ = batch(
+        state, a_report(AREA, "A0TR00023", "here", -60), a_report(AREA, "A0TR00104", "there", 1)
+    )
+    said = {"area": AREA, "author": "dispatcher Li", "reason": "seen", "accepted_at": minute(5)}
+    ends = {"incident_id": there.incident_id, "target_id": here.incident_id}
+    merge, undo = derive("test", "merge"), derive("test", "undo")
+    merged = OutageCommanded(command_id=merge, action=CommandAction.MERGE, **said, **ends)
+    undone = OutageCommanded(command_id=undo, action=CommandAction.UNDO, undoes=merge, **said)
+    _, changed, _ = batch(state, merged, undone)
+
+    assert {one.incident_id: (one.reports, one.joined, one.left) for one in changed} == {
+        one.incident_id: (1, (), ()) for one in (here, there)
+    }
 
 
 def test_who_is_in_no_incident_is_told_themselves(ieee123: Tree, rules: Rules) -> None:

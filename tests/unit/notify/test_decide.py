@@ -260,6 +260,14 @@ def test_a_snapshot_older_than_the_one_held_changes_nothing_but_who_joined(memor
     assert memory.quiet[Quiet.STALE_REVISION] == 1
 
 
+def test_who_left_and_came_back_in_one_record_is_there(memory, snapshots):
+    """They came back last: dedup tells nobody to have joined who is not there by the end of its batch."""
+    joined = [snapshots.member(1, 1)]
+    memory.take([snapshots.changed(1, 1, joined=joined)])
+    memory.take([snapshots.changed(1, 2, joined=joined, left=[1])])
+    assert stages(memory.take([snapshots.changed(1, 3, state=IncidentState.RESTORED)])) == [("restored", "REF-1")]
+
+
 def test_leaving_may_be_heard_of_before_joining(memory, snapshots):
     memory.take([snapshots.changed(1, 2, left=[1])])
     assert memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])]) == []
