@@ -9,20 +9,26 @@ import pytest
 
 from services.runtime import clock
 from services.runtime.clock import CatchUp
-from tests.integration.ops.hotline import Hotline, hotline
+from tests.integration.ops.hotline import Hotline, filled, hotline
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 AGO: Final = timedelta(days=180)
 
 
 @pytest.fixture
-async def line(database_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hotline]:
-    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", database_dsn)
+def hotline_dsn(make_database: Callable[..., str], make_template: Callable[..., str]) -> str:
+    """A database with the tables of all services and a network."""
+    return make_database(make_template(filled))
+
+
+@pytest.fixture
+async def line(hotline_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hotline]:
+    monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", hotline_dsn)
     clock.follow(CatchUp(behind=AGO.total_seconds(), begins=None, rate=2))
     try:
-        async with hotline(database_dsn) as made:
+        async with hotline(hotline_dsn) as made:
             yield made
     finally:
         clock.follow(None)

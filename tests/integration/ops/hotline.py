@@ -132,14 +132,22 @@ class Hotline:
             await pending.settle(self.told.pool, ended, most_attempts=3)
 
 
-@asynccontextmanager
-async def hotline(dsn: str) -> AsyncIterator[Hotline]:
-    """Make them, over the IEEE 123-node feeder."""
+async def filled(dsn: str) -> None:
+    """Make the tables of all services, and import the IEEE 123-node feeder."""
     await migrate(dsn, "grid", GRID, kernel=False)
     for name, schema in (("router", ROUTER), ("dedup", DEDUP), ("notify", NOTIFY)):
         await migrate(dsn, name, schema)
+    connection = await asyncpg.connect(dsn)
+    try:
+        await import_network(connection, FOLDER / "network.csv", FOLDER / "customers.csv")
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def hotline(dsn: str) -> AsyncIterator[Hotline]:
+    """Make them, over a database that was ``filled``."""
     connection = await asyncpg.connect(dsn, server_settings={"search_path": "router"})
-    await import_network(connection, FOLDER / "network.csv", FOLDER / "customers.csv")
     async with AsyncExitStack() as stack:
         pools = {}
         for name in ("router", "dedup", "notify"):

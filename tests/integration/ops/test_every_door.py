@@ -225,8 +225,8 @@ FOR_ALL: Final = {
 
 
 @pytest.fixture
-async def line(database_dsn: str) -> AsyncIterator[Hotline]:
-    async with hotline(database_dsn) as made:
+async def line(hotline_dsn: str) -> AsyncIterator[Hotline]:
+    async with hotline(hotline_dsn) as made:
         yield made
 
 

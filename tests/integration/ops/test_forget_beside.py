@@ -262,9 +262,9 @@ async def run(dsn: str, cut: Callable[[Any], Any] = lambda real: real) -> Forget
 
 
 async def test_broken_off_anywhere_it_is_brought_to_its_end_by_the_next(
-    make_database: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    make_database: Callable[..., str], hotline_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = make_database()
+    first = hotline_dsn
     monkeypatch.setenv("GRIDLINE_POSTGRES_DSN", first)
     clock.follow(clock.CatchUp(behind=AGO.total_seconds(), begins=None, rate=2))
     try:
