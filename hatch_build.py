@@ -10,12 +10,14 @@ unseen: an editable install is refused.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import sysconfig
 import tomllib
 from contextlib import chdir
 from pathlib import Path
-from shutil import move, rmtree
+from shutil import move, rmtree, which
 from tempfile import mkdtemp
 from typing import Any
 
@@ -51,9 +53,15 @@ def _compiled(root: Path, patterns: list[str]) -> Path:
 
     Raises:
         RuntimeError: mypyc compiles them to something that would fail.
-        SystemExit: mypy refuses the sources.
-        BaseError: there is no C compiler, or it fails.
+        SystemExit: there is no C compiler, or mypy refuses the sources.
+        BaseError: the compiler fails.
     """
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+    if which(compiler) is None:
+        sys.exit(
+            f"There is no C compiler ({compiler}). On Debian and Ubuntu: apt install gcc python3-dev; another: CC=…. "
+            "Without any, everything works the same, plain (docs/compiled.md)."
+        )
     # Imported only where they are used: a wheel without the compiled core needs neither.
     from mypyc.build import mypycify  # noqa: PLC0415
     from setuptools import Distribution  # noqa: PLC0415
