@@ -30,6 +30,7 @@ curl() { printf '%s\037' "$@"; printf '\036'; }
 gridline() { :; }
 timeout() { :; }
 python() { :; }
+sed() { cat > /dev/null; printf %s "$INCIDENT"; }
 INCIDENT=6f1e8c52-95b9-5980-9e00-0095598c0de5 OTHER=$INCIDENT REPORT=$INCIDENT COMMAND=$INCIDENT PLANNED=$INCIDENT
 ORDER=$INCIDENT DEVICE=F1 BREAKER=F1 ACCOUNT=0123456789
 """

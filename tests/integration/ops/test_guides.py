@@ -1,4 +1,4 @@
-"""README's and the desktop guide's examples run as they are written, on the four services.
+"""The examples of README and of the guides to desktops and to crews run as they are written, on the four services.
 
 Changed are the ports alone, and that the stream, which has no end, is left after a moment. An answer that is an error
 ends the script with an exit status.
@@ -27,12 +27,14 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("curl") is None, reason="the examples need curl"),
 ]
 
+RESTORED = "sleep 2; curl 'http://127.0.0.1:8003/v1/incidents?state=restored' -H 'X-API-Key: gridline-dev-desk-key'"
 SHIPPED_PORTS = {"intake": 8001, "router": 8002, "dedup": 8003, "notify": 8004}
 
 
 @pytest.fixture
 def scene(kafka_bootstrap: str, database_dsn: str, unique_name: str, tmp_path: Path) -> Iterator[Scene]:
     made = Scene(kafka_bootstrap, database_dsn, f"{unique_name}.", tmp_path)
+    made.services["intake"].own["produce_deadline_s"] = "30"  # a Kafka that is only slow is waited for
     yield made
     made.stop()
 
@@ -69,6 +71,9 @@ async def test_the_examples_run_as_they_are_written(scene: Scene, tmp_path: Path
     assert said.count('"ticket_ref"') == 4, "a call, a site, a text message, a chat"
     said = await asyncio.to_thread(run, scene, tmp_path, "\n".join(desktop))
     assert '"kpis":[' in said
+    await asyncio.to_thread(run, scene, tmp_path, "\n".join(examples("docs/field-repair.md")))
+    said = await asyncio.to_thread(run, scene, tmp_path, RESTORED)
+    assert '"stage":"restored"' in said, "what the crew said is known"
     # The control: what is refused is no success.
     with pytest.raises(AssertionError, match="401"):
         await asyncio.to_thread(run, scene, tmp_path, readme[0].replace("gridline-dev-ivr-key", "wrong"))
