@@ -81,7 +81,7 @@ class DeadLetter:
 
 
 async def read_letters(
-    settings: ServiceSettings, topics: Iterable[str], wanted: Callable[[DeadLetter], bool], *, whole: bool = True
+    settings: ServiceSettings, topics: Iterable[str], wanted: Callable[[DeadLetter], bool], *, whole: bool
 ) -> list[DeadLetter]:
     """Read the dead letters of some topics that are wanted, oldest first.
 

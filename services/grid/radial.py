@@ -6,7 +6,7 @@ Decided here: what keeps a row from being part of one. Never here: I/O, what the
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.grid.device import DeviceType
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from services.grid.device import DeviceRow
+
+_SHOWN: Final = 8  # devices of a loop
 
 
 class Fault(NamedTuple):
@@ -101,8 +103,8 @@ def _cycles(rows: Sequence[DeviceRow], at: Mapping[str, int]) -> Iterator[Fault]
             mark[i] = clear
 
 
-def _loop_text(ids: list[str], shown: int = 8) -> str:
+def _loop_text(ids: list[str]) -> str:
     """Say who feeds whom: ``a ← b`` is "b feeds a"."""
-    if len(ids) > shown:
-        return f"{' ← '.join(ids[:shown])} ← … ({len(ids)} devices)"
+    if len(ids) > _SHOWN:
+        return f"{' ← '.join(ids[:_SHOWN])} ← … ({len(ids)} devices)"
     return " ← ".join([*ids, ids[0]])

@@ -120,7 +120,7 @@ async def erase(connection: Connection, reports: Iterable[UUID]) -> tuple[dict[s
     return counts, left
 
 
-async def erase_number(connection: Connection, phone: str, now: datetime, *, dry_run: bool = False) -> dict[str, int]:
+async def erase_number(connection: Connection, phone: str, now: datetime, *, dry_run: bool) -> dict[str, int]:
     """Erase a number that no report has any more, or never had: its holder asked for a status.
 
     Returns:
@@ -135,7 +135,7 @@ async def erase_number(connection: Connection, phone: str, now: datetime, *, dry
 
 
 async def erase_askers(
-    connection: Connection, after: UUID, before: datetime, limit: int, *, dry_run: bool = False
+    connection: Connection, after: UUID, before: datetime, limit: int, *, dry_run: bool
 ) -> tuple[dict[str, int], UUID | None]:
     """Erase who asked or followed, and has no report: what they were told before a moment, and then where.
 

@@ -107,7 +107,6 @@ def compare(
     *,
     holds: Iterable[int] = (),
     only: Iterable[str] = METHODS,
-    tell: Callable[[str], None] = lambda _: None,
 ) -> Compared:
     """Run every method over a storm and judge each.
 
@@ -117,7 +116,6 @@ def compare(
         hear: What words say.
         holds: Seconds an order of any class waits, for the trade-off.
         only: Methods to run.
-        tell: Told what comes next.
     """
     arrivals = {line.event_id: line.received_at for line in first_arrivals(storm.lines)}
     tree = storm.served.tree
@@ -125,7 +123,6 @@ def compare(
     def judged(outcome: Outcome) -> Figures:
         return judge(outcome, storm.truth, storm.faults, arrivals, tree)
 
-    tell("places")
     prepared = prepare(storm, storm.lines, hear)
     reports = placed(storm, prepared)
 
@@ -157,11 +154,9 @@ def compare(
     }
     figures: dict[str, Figures] = {}
     for name in only:
-        tell(name)
         figures[name] = judged(ways[name]())
     held: dict[int, Figures] = {}
     for seconds in holds:
-        tell(f"hold {seconds} s")
         if not seconds and not any(rules.holds.values()) and ENGINE in figures:
             held[seconds] = figures[ENGINE]
             continue

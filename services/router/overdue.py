@@ -93,7 +93,7 @@ async def escalations(
     level: int,
     queue: str | None,
     limit: int,
-    after: str | None = None,
+    after: str | None,
 ) -> tuple[list[Escalation], str | None]:
     """Return the warnings given in ``[since, until)``, the latest first, and where to go on after; None at the end.
 

@@ -129,7 +129,7 @@ def contact_of_event(
     *,
     now: datetime,
     sha256: str,
-    given_id: str | None = None,
+    given_id: str | None,
     more_facts: Mapping[str, str | float | bool] | None = None,
     made_by: Callable[..., ContactReceived] = contact_of,
 ) -> ContactReceived:

@@ -63,7 +63,7 @@ class PhotoDoor(Generic[S]):
         return accepted_answer(accepted)
 
 
-def photo_door(tag: str, *, keyed: bool = True) -> dict[str, Any]:
+def photo_door(tag: str, *, keyed: bool) -> dict[str, Any]:
     """Describe a photo door."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     return {

@@ -459,7 +459,7 @@ def test_an_old_lone_call_does_not_take_the_calls_of_its_street_going_dark() -> 
 
 @pytest.mark.parametrize("frozen", [False, True])
 def test_what_was_lifted_takes_in_its_own_first_calls_once_the_next_have_shown_them(frozen: bool) -> None:
-    """People are slow to call at night: a lift that begins after the first of them is what explains that moment best."""
+    """At night people are slow to call: a lift that begins after the first of them explains that moment best."""
     feeder = Timeline("S", a_long_feeder(), rules_of_tests())
     first = [feeder.at(n * 0.4).report(f"T{50 + n}", account=f"E{n}") for n in range(3)]
     if frozen:
