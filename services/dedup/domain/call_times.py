@@ -38,6 +38,18 @@ class _Calls:
         self.by_caller[caller] = at
         insort(self.latest, at)
 
+    def append(self, caller: str | UUID, at: datetime) -> None:
+        """Count one of many, which are not in order until ``sort``."""
+        self.made.append(at)
+        known = self.by_caller.get(caller)
+        if known is None or known < at:
+            self.by_caller[caller] = at
+
+    def sort(self) -> None:
+        """Put in order what was appended."""
+        self.made.sort()
+        self.latest = sorted(self.by_caller.values())
+
 
 class CallTimes:
     """The calls of an incident by the devices from its own down to theirs. Holds as long as none leaves or it moves."""
@@ -64,7 +76,13 @@ class CallTimes:
                     self._under.setdefault(device, _Calls()) for device in devices(report.device)
                 ]
             for calls in under:
-                calls.add(report.caller, report.made_at)
+                if self._counted:
+                    calls.add(report.caller, report.made_at)
+                else:
+                    calls.append(report.caller, report.made_at)
+        if not self._counted:
+            for calls in self._under.values():
+                calls.sort()
         self._counted = len(reports)
 
     def made(self, device: str, since: datetime, until: datetime | None = None) -> int:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 _JOINED: Final = 300
 """Members in one record: at the longest names and addresses 2.6 kB each, together under 900 kB."""
-_LEFT: Final = 10_000
-"""Reports that left in one record: 39 bytes each."""
+_LEFT: Final = 1_000
+"""Reports that left in one record: who tells their customers looks at all of them in one transaction."""
 _NOTED: Final = {
     e.PartRestored: Rule.POWER_BACK,
     e.ProgressNoted: Rule.CREW_PROGRESS,

@@ -135,6 +135,26 @@ def test_a_long_list_of_members_is_told_in_several_revisions(
     assert [(change.revision, len(change.joined)) for change in changed] == [(1, 20), (2, 20), (3, 10)]
 
 
+def test_no_more_leave_in_one_record_than_are_looked_at_at_once(ieee123: Tree, rules: Rules) -> None:
+    """Whoever is told of a record looks at all who left, within one transaction."""
+    state = AreaState(AREA, ieee123, rules)
+    many = [a_report(AREA, "A0TR00023", f"r{n}", 0) for n in range(2500)]
+    _, (target,), _ = batch(state, a_report(AREA, "A0TR00104", "elsewhere", -600))
+    _, [there, *_], _ = batch(state, *many)
+    said = {"area": AREA, "author": "dispatcher Li", "reason": "seen", "accepted_at": minute(9)}
+    merge = OutageCommanded(
+        **said,
+        command_id=derive("test", "merge"),
+        action=CommandAction.MERGE,
+        incident_id=there.incident_id,
+        target_id=target.incident_id,
+    )
+    _, changed, _ = batch(state, merge)
+    of_the_merged = [one for one in changed if one.incident_id == there.incident_id]
+    assert [len(one.left) for one in of_the_merged] == [1000, 1000, 500]
+    assert {report for one in of_the_merged for report in one.left} == {one.report_id for one in many}
+
+
 def test_the_trace_is_that_of_the_message_that_caused_it(ieee123: Tree, rules: Rules) -> None:
     state = AreaState(AREA, ieee123, rules)
     changes = Changes(minute(0))
