@@ -203,3 +203,17 @@ async def test_a_photo_goes_through_a_slow_network_and_those_beyond_the_sixth_ar
     first, slow = await in_thread(fill_in)
     assert first.startswith("Photos sent: 6 of 8.")
     assert slow == "Photos sent: 1."
+
+
+async def test_a_word_longer_than_the_telephone_is_wide_breaks(form: Service, browser: Browser) -> None:
+    """Uyghur and German have them; whoever must move the page sideways does not see what is on its other side."""
+
+    def widest() -> int:
+        browser.open(f"{form.url}/report")
+        browser.run(
+            "for (const one of document.querySelectorAll('h1, p, label, button')) one.textContent = 'ئ'.repeat(99)"
+        )
+        width: int = browser.run("return document.documentElement.scrollWidth")
+        return width
+
+    assert await in_thread(widest) <= 360
