@@ -351,7 +351,7 @@ class _Decision(Draft):
             self.issue_held(incident, self.subject(incident, incident.standing), Rule.HOLD_OVER)
 
     def _look_again(self, incident: Incident, at: datetime) -> None:
-        """Take in its own first calls, else split or move down what silence contradicts; set the next look.
+        """Take in what a lift left behind, else split or move down what silence contradicts; set the next look.
 
         Of what only a person moves that is said.
         """
@@ -362,8 +362,8 @@ class _Decision(Draft):
         now = self.state.heard_until(at.timestamp())
         if incident.frozen:
             propose_below(self, incident, now)
-        elif (early := left_behind(self.state, incident, now))[0]:
-            self.gather(incident, *early)
+        elif (found := left_behind(self.state, incident, now))[0]:
+            self.gather(incident, *found)
         elif is_sparse(self.state, incident, now):
             pieces = partition(self.state, incident.device.id, incident.reports.values(), now)
             self._take_apart(incident, pieces, now)

@@ -1,8 +1,9 @@
-"""Early calls of an outage that kept an incident of their own when it was lifted.
+"""Calls of an outage that kept an incident of their own when it was lifted.
 
-Decided here: which outages open below a lifted one began just before it and are rather its first calls. A lift takes
-what explains the calls of that moment best; where people are slow to call, as at night, that is an outage that began
-after the first of them. Later calls show it. Changes nothing.
+Decided here: which outages open below a lifted one began about when it did, had opened before it was lifted, and are
+rather its own calls. A lift takes what explains the calls of that moment best; where people are slow to call, as at
+night, that is an outage that began after the first of them, and of a substation one without the feeder whose customers
+were quickest. Later calls show it. Changes nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.state import AreaState
 
-_JUST_BEFORE: Final = 900.0
-"""Seconds before an outage within which its first calls are looked for."""
+_ABOUT_THEN: Final = 900.0
+"""Seconds before and after an outage's first call within which what it left began."""
 
 
 def left_behind(state: AreaState, incident: Incident, now: float) -> tuple[list[Incident], Evidence]:
-    """Return the outages below a lifted one that are rather its own first calls, oldest first, and why.
+    """Return the outages below a lifted one that are rather its own calls, oldest first, and why.
 
     Each must be likelier as a part of it than by itself, by the margin of a lift.
 
@@ -36,7 +37,7 @@ def left_behind(state: AreaState, incident: Incident, now: float) -> tuple[list[
         for one in state.outages_below(device)
         if not one.frozen
         and one.opened_seq < incident.since_seq
-        and onset - _JUST_BEFORE <= (began := state.onset(one)) <= onset
+        and abs((began := state.onset(one)) - onset) <= _ABOUT_THEN
         and not _had_power(state, one, device, began)
     ]
     found: list[Incident] = []

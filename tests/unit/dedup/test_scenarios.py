@@ -20,6 +20,7 @@ from services.dedup.domain.events import ReportMoved
 from tests.unit.dedup.timeline import (
     Timeline,
     a_long_feeder,
+    a_substation,
     an_estate,
     minute,
     rules_of_tests,
@@ -484,3 +485,22 @@ def test_what_was_lifted_does_not_take_in_what_was_there_long_before_or_had_powe
 
     assert feeder.live_orders().keys() == {"T50", "B"}
     assert feeder.incident_of(before) is not feeder.incident_of(last)
+
+
+@pytest.mark.parametrize("slow_clock", [False, True])
+def test_a_substation_that_was_lifted_takes_in_the_feeder_whose_customers_were_quickest(slow_clock: bool) -> None:
+    """Else their silence has it taken apart, and nothing asks again: all who call join one of its feeders."""
+    town = Timeline("S", a_substation(), rules_of_tests())
+    for n in range(4):
+        quickest = town.at(n / 10).report(f"A{9 * n}", account=f"A{n}")
+    for n in range(8):
+        for place, feeder in enumerate("CDEB"):
+            town.at(0.42 + (4 * n + place) / 50).report(f"{feeder}{n + 1}", account=f"{feeder}{n + 1}")
+    if slow_clock:
+        town.at(1.1).report("C30", account="C30", made=-0.05)  # so that the substation's began first
+    assert town.live_orders().keys() == {"A", "S"}
+    town.at(4)
+    last = town.report("B40", account="B40")
+
+    assert town.live_orders().keys() == {"S"}
+    assert town.incident_of(quickest) is town.incident_of(last)

@@ -342,6 +342,15 @@ def a_long_feeder() -> Tree:
     return Tree(rows, {f"T{n}": 50 for n in range(60)})
 
 
+def a_substation() -> Tree:
+    """Five feeders A to E with sixty transformers of 45 homes each."""
+    rows = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
+    for feeder in "ABCDE":
+        rows.append(DeviceRow(feeder, "S", "breaker", False, 31.0, 118.0))
+        rows += [DeviceRow(f"{feeder}{n}", feeder, "transformer", False, 31.0, 118.0) for n in range(60)]
+    return Tree(rows, {f"{feeder}{n}": 45 for feeder in "ABCDE" for n in range(60)})
+
+
 def snapshot(state: AreaState) -> dict[str, Any]:
     """Return everything that decides, in a form that two equal states share."""
     for incident in state.incidents.values():
