@@ -7,6 +7,7 @@ wrong for somebody. Never here: what time it is.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 import typer
 
@@ -43,3 +44,11 @@ def given(text: str | None) -> str | None:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a time with its offset, such as 2026-12-01T08:00+08:00.") from None
     return text
+
+
+From = Annotated[
+    str | None, typer.Option("--from", callback=given, help="Begin, ISO 8601 with offset; 24 hours before the end.")
+]
+"""The begin of a period that is asked about."""
+Until = Annotated[str | None, typer.Option("--until", callback=given, help="End; now.")]
+"""Its end."""

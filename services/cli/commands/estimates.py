@@ -8,15 +8,12 @@ import typer
 
 from services.cli import addresses, http
 from services.cli.console import Json, out, print_json, share, table
-from services.cli.moments import given, shown
+from services.cli.moments import From, Until, shown
 
 
 def estimates(
-    start: Annotated[
-        str | None,
-        typer.Option("--from", callback=given, help="Begin, ISO 8601 with offset; 24 hours before the end."),
-    ] = None,
-    end: Annotated[str | None, typer.Option("--until", callback=given, help="End; now.")] = None,
+    start: From = None,
+    end: Until = None,
     area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -8,14 +8,11 @@ import typer
 
 from services.cli import desk
 from services.cli.console import Json, out, print_json, table
-from services.cli.moments import given, shown
+from services.cli.moments import From, given, shown
 
 
 def figures(
-    start: Annotated[
-        str | None,
-        typer.Option("--from", callback=given, help="Begin, ISO 8601 with offset; 24 hours before the end."),
-    ] = None,
+    start: From = None,
     end: Annotated[
         str | None, typer.Option("--until", callback=given, help="End; now. Days are counted in its offset.")
     ] = None,

@@ -85,20 +85,18 @@ class Standing:
 
     def with_one(self, report: Report) -> Standing:
         """Return what an order would say with one report more: not who has called, of whom there may be many."""
-        found = Standing(
-            self.reports,
-            self.hazards,
-            set(self.life_support),
-            set(self.important),
-            list(self.addresses),
-            self.said,
-            self.first_reported_at,
-        )
+        found = self._as_said()
         found.add(report)
         return found
 
     def copy(self) -> Standing:
         """Return an independent copy."""
+        found = self._as_said()
+        found.customers, found.callers, found.calls = set(self.customers), self.callers, list(self.calls)
+        return found
+
+    def _as_said(self) -> Standing:
+        """Return an independent copy without who has called, and when."""
         return Standing(
             self.reports,
             self.hazards,
@@ -107,9 +105,6 @@ class Standing:
             list(self.addresses),
             self.said,
             self.first_reported_at,
-            set(self.customers),
-            self.callers,
-            list(self.calls),
         )
 
     @classmethod
