@@ -90,8 +90,7 @@ class _Commands(TyperGroup):
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """Find the command that is called; where there is none name the nearest, as typer does of loaded ones."""
-        near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-        if near and args[0] not in _COMMANDS:
+        if args[0] not in _COMMANDS and (near := difflib.get_close_matches(args[0], _COMMANDS, n=1)):
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
         return super().resolve_command(ctx, args)
 

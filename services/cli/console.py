@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _PIPE_COLUMNS: Final = 200  # rich would fold everything that is piped to 80
 
+Area = Annotated[str | None, typer.Option(help="Only of this area.")]
+"""The option of every command that lists or counts by area."""
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 """The option of every command that can print JSON."""
 

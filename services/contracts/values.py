@@ -67,6 +67,10 @@ OTHER_YEAR: Final = f"has a year outside {YEARS.start} to {YEARS.stop - 1}"
 """What is said of an instant that is in none of them."""
 
 
+NO_INSTANT: Final = "must be ISO 8601 text such as 2026-11-22T08:30:00+08:00"
+"""What is said of what is no instant, as a number is none: nobody can tell seconds from milliseconds."""
+
+
 def _in_utc(value: datetime) -> datetime:
     """Return an instant of offset zero with the one UTC there is: two of one zone are compared ten times as fast.
 

@@ -141,11 +141,16 @@ async def look(
     return Looked(said, saved, decision)
 
 
-def observe(made: Iterable[Notice], saved: Saved, decision: Decision) -> None:
-    """Count what was decided and committed: what was made, what that took the place of, and why others are silent."""
+def observe_made(made: Iterable[Notice], saved: Saved) -> None:
+    """Count what was made, as far as it was not there before."""
     for one in made:
         if one.notice_id in saved.new:
             metrics.MADE.labels(one.stage, one.channel).inc()
+
+
+def observe(made: Iterable[Notice], saved: Saved, decision: Decision) -> None:
+    """Count what was decided and committed: what was made, what that took the place of, and why others are silent."""
+    observe_made(made, saved)
     for stage, channel in saved.superseded:
         metrics.BECAME.labels(stage, channel, "superseded").inc()
     for reason, n in decision.quiet.items():

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.notify import customers, metrics
+from services.notify import customers
 from services.notify.domain.comparison import Occasion
 from services.notify.domain.notice import Quiet, Stage
-from services.notify.fan_out import FIRST, look, piece_of
+from services.notify.fan_out import FIRST, look, observe_made, piece_of
 from services.runtime import clock
 from services.runtime.postgres import later_if_away, translated
 
@@ -70,9 +70,7 @@ async def _tell(pool: Pool, wording: Wording, incident: UUID, now: datetime) -> 
             passed = passed and not looked.decision.quiet[Quiet.ETR_NOT_PASSED]
             if piece.is_last and passed:  # else it is looked at again
                 await connection.execute(_KNOWN, incident, etr)
-        for one in looked.made:
-            if one.notice_id in looked.saved.new:
-                metrics.MADE.labels(one.stage, one.channel).inc()
+        observe_made(looked.made, looked.saved)
         told += len(looked.saved.new)
         if piece.is_last:
             return told

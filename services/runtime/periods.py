@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator
 
-from services.contracts.values import Timestamp
+from services.contracts.values import NO_INSTANT, Timestamp
 from services.runtime import clock
 from services.runtime.problems import wrong_field
 
@@ -18,7 +18,7 @@ _NUMBER: Final = re.compile(r"\s*[-+]?[\d.]+\s*")
 def _written(value: object) -> object:
     """Refuse a number, as text too: nobody can tell seconds from milliseconds, or either from 20261126."""
     if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
-        raise ValueError("must be ISO 8601 text such as 2026-11-22T08:30:00+08:00")
+        raise ValueError(NO_INSTANT)
     return value
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from services.cli import desk
-from services.cli.console import Json, out, print_json, share, table
+from services.cli.console import Area, Json, out, print_json, share, table
 from services.cli.moments import From, Until, shown
 
 
 def corrections(
     start: From = None,
     end: Until = None,
-    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
+    area: Area = None,
     as_json: Json = False,
 ) -> None:
     """Show what people corrected of the incidents that opened in a time: how well your hotline's calls are merged.

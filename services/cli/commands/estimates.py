@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from services.cli import addresses, http
-from services.cli.console import Json, out, print_json, share, table
+from services.cli.console import Area, Json, out, print_json, share, table
 from services.cli.moments import From, Until, shown
 
 
 def estimates(
     start: From = None,
     end: Until = None,
-    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
+    area: Area = None,
     as_json: Json = False,
 ) -> None:
     """Show how the times held that customers were told, of outages whose power came back in a time.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from services.cli import desk
-from services.cli.console import Json, out, print_json, table
+from services.cli.console import Area, Json, out, print_json, table
 from services.cli.moments import From, given, shown
 
 
@@ -16,7 +16,7 @@ def figures(
     end: Annotated[
         str | None, typer.Option("--until", callback=given, help="End; now. Days are counted in its offset.")
     ] = None,
-    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
+    area: Area = None,
     momentary: Annotated[float, typer.Option(help="Interruptions up to this many minutes are momentary.")] = 5,
     as_json: Json = False,
 ) -> None:

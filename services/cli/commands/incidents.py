@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from services.cli import addresses, desk, http, incident_acts, references
-from services.cli.console import Json, out, print_json, table
+from services.cli.console import Area, Json, out, print_json, table
 from services.cli.errors import CommandError, Exit
 from services.cli.incident_drawing import svg
 from services.cli.moments import shown
@@ -38,7 +38,7 @@ def list_incidents(
         list[str] | None, typer.Option("--state", "-s", help="predicted, confirmed, restored or cancelled; repeatable.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="In any state, not only open ones.")] = False,
-    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
+    area: Area = None,
     proposed_plan: Annotated[
         bool, typer.Option("--proposed-plan", help="Only those that a planned outage entered later may explain.")
     ] = False,
@@ -91,7 +91,7 @@ def list_incidents(
 
 @app.command()
 def waiting(
-    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None,
+    area: Area = None,
     limit: Annotated[int, typer.Option(min=1, help="How many to show, oldest first.")] = 50,
     as_json: Json = False,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from services.cli import desk
-from services.cli.console import Json, out, print_json, table
+from services.cli.console import Area, Json, out, print_json, table
 from services.cli.moments import given, shown
 
 app = typer.Typer(
@@ -24,9 +24,7 @@ _NewUntil = Annotated[str | None, typer.Option("--until", callback=given, help="
 
 
 @app.command("list")
-def list_planned(
-    area: Annotated[str | None, typer.Option(help="Only of this area.")] = None, as_json: Json = False
-) -> None:
+def list_planned(area: Area = None, as_json: Json = False) -> None:
     """List the planned outages that are not over.
 
     For example:  gridline planned list

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _LONGEST = timedelta(days=366)
 _LONGEST_CORRECTED = timedelta(days=31)
+V = TypeVar("V", bound=BaseModel)
 
 
 class FiguresView(BaseModel):
@@ -44,9 +45,6 @@ class FiguresView(BaseModel):
     saifi: float
     caidi_minutes: float
     maifi: float = Field(description="Momentary events a customer (MAIFI_E)")
-
-
-V = TypeVar("V", bound=FiguresView)
 
 
 class AreaFigures(FiguresView):
@@ -92,9 +90,6 @@ class CorrectionsView(BaseModel):
     last_right: int = Field(description="The version in force when they confirmed it did")
     last_above: int = Field(description="It named a device above that one")
     last_below: int = Field(description="It named one below it")
-
-
-C = TypeVar("C", bound=CorrectionsView)
 
 
 class AreaCorrections(CorrectionsView):
@@ -187,16 +182,12 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         return CorrectionsOf(
             start=since,
             end=until,
-            total=_corrected(CorrectionsView, total),
-            areas=[_corrected(AreaCorrections, one, area=name) for name, one in sorted(found.items())],
+            total=_shown(CorrectionsView, total),
+            areas=[_shown(AreaCorrections, one, area=name) for name, one in sorted(found.items())],
         )
 
     return router
 
 
-def _corrected(kind: type[C], found: Corrections, **of: str) -> C:
-    return kind(**of, **{name: getattr(found, name) for name in CorrectionsView.model_fields})
-
-
-def _shown(kind: type[V], found: Figures, **of: str) -> V:
-    return kind(**of, **{name: getattr(found, name) for name in FiguresView.model_fields})
+def _shown(kind: type[V], found: Figures | Corrections, **of: str) -> V:
+    return kind(**of, **{name: getattr(found, name) for name in kind.model_fields if name not in of})

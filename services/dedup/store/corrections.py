@@ -45,9 +45,9 @@ WITH standing AS (
            count(*) FILTER (WHERE ordered) AS ordered, sum(reports) AS reports
     FROM standing GROUP BY area
 )
-SELECT area, incidents, outages, ordered, c.reports, coalesce(p.moved, 0) AS moved,
-       c.reports - coalesce(p.reports - p.alike_of_engines, 0) AS alike_of_engines,
-       c.reports - coalesce(p.reports - p.alike_of_standing, 0) AS alike_of_standing
+SELECT area, incidents, outages, ordered, c.reports, coalesce(p.moved, 0)::bigint AS moved,
+       (c.reports - coalesce(p.reports - p.alike_of_engines, 0))::float8 AS alike_of_engines,
+       (c.reports - coalesce(p.reports - p.alike_of_standing, 0))::float8 AS alike_of_standing
 FROM counted AS c LEFT JOIN compared AS p USING (area)
 """
 _DID: Final = """
@@ -161,5 +161,5 @@ async def corrections(
             here = found.setdefault(row["area"], Corrections())
             for name, value in row.items():
                 if name != "area":
-                    setattr(here, name, type(getattr(here, name))(value))
+                    setattr(here, name, value)
     return found

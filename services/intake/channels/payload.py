@@ -27,7 +27,7 @@ from pydantic import (
     ValidationError,
 )
 
-from services.contracts.values import Crs, Name, Position
+from services.contracts.values import NO_INSTANT, Crs, Name, Position
 from services.intake.channels.refusal import FieldError, PayloadRefusedError, Reason, bad_fields, from_validation
 
 MAX_DEPTH: Final = 8
@@ -60,7 +60,7 @@ def _instant(value: object) -> datetime:
     try:
         moment = datetime.fromisoformat(value)  # type: ignore[arg-type]  # what is not text raises TypeError
     except (TypeError, ValueError):
-        raise ValueError("must be ISO 8601 text such as 2026-11-22T08:30:00+08:00") from None
+        raise ValueError(NO_INSTANT) from None
     if len(value) <= _LONGEST_DATE:  # type: ignore[arg-type] # it is text
         raise ValueError("is a date without a time of day")
     if moment.year not in _YEARS:
