@@ -76,15 +76,31 @@ class Memory:
 
     def _queue(self, decision: Decision) -> None:
         """Keep what waits: of a customer's words of an incident the newest, until it is not said any more."""
-        gone = {(one.recipient_id, one.subject) for one in decision.unsaid}
-        gone |= {(one.recipient_id, subject) for one in decision.notices for subject in one.replaces}
+        gone = {(one.recipient_id, one.subject, one.incident_id) for one in decision.unsaid}
+        gone |= {(one.recipient_id, subject, one.incident_id) for one in decision.notices for subject in one.replaces}
+        outdated = {
+            (who, subject) for who, subject, by in gone if by == subject or not self._has_another_in(who, subject)
+        }
         self.waiting, self.asleep = (
-            [one for one in some if (one.recipient_id, one.incident_id) not in gone]
+            [one for one in some if (one.recipient_id, one.incident_id) not in outdated]
             for some in (self.waiting, self.asleep)
         )
         self.waiting += decision.notices
         if self.sends:
             self.send()
+
+    def _has_another_in(self, who: UUID, incident: UUID) -> bool:
+        """Tell whether a report of the customer is in the incident: what it has to say stays said, then."""
+        active = [one for one in self.subscriptions.values() if one.active]
+        latest: dict[UUID, datetime] = {}
+        for one in active:
+            latest[one.report_id] = max(one.joined_at, latest.get(one.report_id, one.joined_at))
+        return any(
+            one.incident_id == incident
+            and one.joined_at == latest[one.report_id]
+            and self.reporters[one.report_id].recipient_id == who
+            for one in active
+        )
 
     def send(self) -> None:
         """Send what waits."""
