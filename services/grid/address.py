@@ -288,6 +288,8 @@ def _group(plain: str, *, near: bool) -> Address | None:
     if (farm := farm_at(plain, start, group.at)) is not None:
         district, start = district + farm[0], farm.end()
     name = TOWNS.sub("", village_before(plain, start, group))
+    if not group.is_numbered and name.endswith(("乡", "镇")):  # 河东乡杨家洼: no hamlet, but the village
+        return Address(district=district_before(plain, group.at, group.at)[0], estate=group.name, building=group.house)
     if not (group.is_numbered and name.endswith(_VILLAGES)):
         # Any name may be a village's (孙家洼3组), if nothing else is named.
         name = without_words(name)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from services.grid.estates import ESTATES, ESTATES_OR_NOT, NO_NAME, VILLAGES
 from services.grid.numerals import western
 from services.grid.traditional import simplified
-from services.grid.villages import hamlet_of, is_of_a_family
+from services.grid.villages import hamlet_of, is_of_a_family, run_together
 
 _KIND: Final = re.compile(rf"(?:华庭|{ESTATES}|{ESTATES_OR_NOT})$")
 _IS_VILLAGE: Final = re.compile(rf"(?<!新)(?:{VILLAGES})$")
@@ -34,7 +34,9 @@ _LONGEST_TEXT: Final = 300
 _CLAUSE: Final = re.compile(r"[\w()（）]+")
 _WORDS: Final = f"{NO_NAME}没停断跳电灯闸闪不么谁啥哪很吧啊呀嘛"
 _NAME: Final = rf"(?P<name>(?:(?![{_WORDS}])[\u4e00-\u9fff]){{2,12}}?)"
-_PART: Final = r"[(（]?(?P<part>第?[零一二三四五六七八九十\da-zA-ZⅠ-Ⅳ]{1,3}期|[东南西北中a-zA-Z]区)?[)）]?"
+_PART: Final = (
+    r"[(（]?(?P<part>第?[零一二三四五六七八九十\da-zA-ZⅠ-Ⅳ]{1,3}期|[东南西北中a-zA-Z]区|[东南西北前后]院)?[)）]?"
+)
 _NEAR: Final = "附近|旁边|对面|斜对面|隔壁|周边|一带|门口|后面|前面"
 _OVER_THERE: Final = "那边|这边|那里|这里|那儿|这儿|那一?片|这一?片|里面|里头|(?<!家)里"
 _THERE: Final = f"(?:这|那|的)?(?P<near>{_NEAR})?(?:{_OVER_THERE})?的?"
@@ -115,10 +117,12 @@ def short_of(estate: str) -> Short | None:
 def key_of(estate: str) -> tuple[str, ...]:
     """Return the keys that an estate shares with what people call it; none for what is no estate.
 
-    A hamlet is called without its village, too: 红坪村沈家屯 is 沈家屯.
+    A hamlet is called without its village, too, and behind it without 村: 红坪村沈家屯 is 沈家屯 and 红坪沈家屯.
     """
-    found = short_of(_LAST_WORD.sub("", estate))
-    names = () if found is None else (found.name, hamlet_of(estate), _before_its_kind(found))
+    whole = _LAST_WORD.sub("", estate)
+    if (found := short_of(whole)) is None:
+        return ()
+    names = (found.name, hamlet_of(estate), _before_its_kind(found), run_together(whole).replace(whole, ""))
     return tuple(f"short {name}" for name in names if name)
 
 
@@ -135,13 +139,16 @@ def said_keys_of(said: str) -> tuple[str, ...]:
 
     What they say may itself end as names do: 金湖家园 of 金湖家园小区, 师范学院 of 师范学院宿舍.
     """
-    found = short_of(_LAST_WORD.sub("", said))
+    found = short_of(run_together(_LAST_WORD.sub("", said)))
     return () if found is None else tuple(dict.fromkeys((f"short {found.name}", f"short {found.name}{found.kind}")))
 
 
 def may_stand_for(said: str, estate: str) -> bool:
     """Tell whether an estate of the network may be meant by what was said, having its short name."""
-    one, other = short_of(_LAST_WORD.sub("", said)), short_of(estate)
+    plain = _LAST_WORD.sub("", said)
+    if run_together(plain) == run_together(estate):
+        return True
+    one, other = short_of(plain), short_of(estate)
     if one is not None and one.firm + one.name + one.kind == hamlet_of(estate):
         return True
     if one is None or other is None or (one.firm and other.firm and one.firm != other.firm):

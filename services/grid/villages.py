@@ -25,10 +25,13 @@ _ANY: Final = (
 """Behind 村, before a house: what ends in no word of ours."""
 _LAST: Final = r"(?:(?![我你他这那的了吗没停断跳电全都整周围黑片家好像就怎突边近旁对面后前门])[\u4e00-\u9fff]){2,4}$"
 """Behind 村, at the end of an address."""
-_OF_THE_GROUND: Final = rf"(?![委民里组口部头边])[\u4e00-\u9fff]{{1,3}}?[{_GROUND}]"
+_OF_THE_GROUND: Final = rf"(?![委民里组口部头边])[\u4e00-\u9fff]{{1,3}}?[{_GROUND}](?![屯庄寨堡])"
+_OF_HOUSES: Final = rf"(?:(?![{NO_NAME}村全整每各本])[\u4e00-\u9fff]){{1,3}}?[屯庄寨堡]"
+"""What is called so and stands behind 杨家洼 is a hamlet of it, though nobody says 村: 杨家洼西杨树屯."""
 _HAMLET: Final = (
     rf"(?:(?<=(?<!新)村)(?:{_OF_THE_GROUND}|{_ANY}(?=\d{{1,4}}号)|(?={_LAST}){_ANY}$)"
-    rf"|(?<=[^家][庄屯寨堡]){_OF_THE_GROUND}(?=\d{{1,4}}号)|{_OF_A_FAMILY})"
+    rf"|(?<=[^家][庄屯寨堡]){_OF_THE_GROUND}(?=\d{{1,4}}号)"
+    rf"|(?:(?<=家[{_GROUND}])|(?<=家(?:台子|窝棚|院子))){_OF_HOUSES}|{_OF_A_FAMILY}(?!{_OF_HOUSES}))"
 )
 _HOUSE: Final = r"(?P<house>\d{1,4})(?:号|栋(?!\d))"
 _GROUP: Final = re.compile(
@@ -119,6 +122,13 @@ def hamlet_of(group: str) -> str:
     """Return the hamlet of a village with its hamlet; empty where there are no such two."""
     village, own = apart(group)
     return own if village and not own[:1].isdigit() else ""
+
+
+def run_together(name: str) -> str:
+    """Return a village with its hamlet as people say it: 大房身后窑屯 of 大房身村后窑屯; any other name as it is."""
+    village, own = apart(name)
+    is_said_so = len(village) > SHORTEST_VILLAGE and village.endswith("村") and own and not own[0].isdigit()
+    return village[:-1] + own if is_said_so else name
 
 
 def apart(said: str) -> tuple[str, str]:

@@ -47,6 +47,8 @@ PHASES = book_of(
         ("丽景花园二期东区5栋", "2期东区", "5"),
         ("丽景花园A区5栋", "a区", "5"),
         ("丽景花园2组团5栋", "2组团", "5"),
+        ("丽景花园东院5栋", "东院", "5"),
+        ("丽景花园前院5号楼", "前院", "5"),
         ("丽景花园三期", "3期", ""),
         ("丽景花园三期5-2-301", "3期", "5"),
         ("丽景花园5栋", "", "5"),
@@ -91,6 +93,39 @@ def test_a_quarter_is_no_part_of_a_name_and_no_district(said, estate, part):
 )
 def test_the_part_that_was_said_is_found(said, where):
     assert at(PHASES, said).transformer_id == where
+
+
+COMPOUNDS = book_of(
+    [
+        ("T1", "城关区建设路15号棉纺厂家属院东院3号楼2单元401"),
+        ("T2", "城关区建设路15号棉纺厂家属院西院3号楼1单元201"),
+        ("T3", "城关区民主路8号粮食局家属院东院3号楼1单元101"),
+        ("T4", "城关区和平街22号供销社家属院3号楼"),
+        ("T5", "城关区东院小区3号楼"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ("棉纺厂家属院东院3号楼停电了", "T1"),
+        ("棉纺厂东院3号楼没电", "T1"),
+        ("棉纺厂家属院西院停电了", "T2"),
+        ("棉纺厂西院停电", "T2"),
+        ("粮食局家属院东院3栋停电", "T3"),
+        ("粮食局东院没电", "T3"),
+        ("供销社家属院3号楼没电", "T4"),
+        ("东院小区3号楼没电", "T5"),
+    ],
+)
+def test_the_yards_of_a_works_compound_are_parts_of_it(said, where):
+    """Read as an estate, 东院 is one name for half of the compounds of a city."""
+    assert at(COMPOUNDS, said).transformer_id == where
+
+
+def test_a_compound_of_which_no_yard_was_said_is_left_open():
+    assert {one.spot.transformer_id for one in at(COMPOUNDS, "棉纺厂家属院停电").candidates} == {"T1", "T2"}
 
 
 def test_the_building_of_another_phase_is_another_house():

@@ -59,6 +59,45 @@ def test_a_village_and_a_hamlet_are_found_by_their_names_alone(said, where):
     assert _BOOK.resolve(PlaceEvidence(text=said)).transformer_id == where
 
 
+@pytest.mark.parametrize("kind", ["村", ""])
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        *((f"{words}杨家洼西杨树屯{more}", "T1") for words, more in (("", "停电了"), ("河东乡", "没电"), ("", "12号"))),
+        *((f"杨家洼村西杨树屯{more}", "T1") for more in ("停电", "12号停电")),
+        *((said, "T1") for said in ("西杨树屯没电", "河东乡西杨树屯没电")),
+        *((said, "T2") for said in ("杨家洼东杨树屯停电了", "河东乡杨家洼村东杨树屯没电")),
+        *((said, "T3") for said in ("杨家洼前屯停电", "杨家洼村前屯3号没电")),
+        *((said, "T4") for said in ("刘家窝棚北沟屯没电", "双井镇刘家窝棚村北沟屯停电")),
+        *((said, "T5") for said in ("大房身后窑屯没电", "大房身村后窑屯5号没电", "双井镇大房身后窑屯停电")),
+    ],
+)
+def test_a_hamlet_is_found_whether_or_not_the_file_or_the_caller_says_that_it_is_of_a_village(kind, said, where):
+    book = book_of(
+        [
+            ("T1", f"昌图县河东乡杨家洼{kind}西杨树屯12号"),
+            ("T2", f"昌图县河东乡杨家洼{kind}东杨树屯8号"),
+            ("T3", f"昌图县河东乡杨家洼{kind}前屯3号"),
+            ("T4", f"昌图县双井镇刘家窝棚{kind}北沟屯5号"),
+            ("T5", f"昌图县双井镇大房身{kind}后窑屯5号"),
+        ]
+    )
+    assert book.resolve(PlaceEvidence(text=said)).transformer_id == where
+    assert book.resolve(PlaceEvidence(address=said)).transformer_id == where
+
+
+def test_what_is_named_behind_a_town_alone_is_the_village():
+    """河东乡杨家洼: the town is the district, and no village with a hamlet."""
+    found = parse("昌图县河东乡杨家洼12号")
+    assert (found.district, found.road, found.estate, found.building) == ("昌图县河东乡", "", "杨家洼", "12")
+
+
+@pytest.mark.parametrize("said", ["杨家洼停电了全屯都黑了", "张家店大寨路5号", "李家庄小区3栋", "杨家洼我们屯没电"])
+def test_words_behind_a_village_are_no_hamlet(said):
+    assert "屯" not in parse(said).estate
+    assert "大寨" not in parse(said).estate
+
+
 def test_a_hamlet_that_nobody_has_is_somewhere_in_its_village():
     place = _BOOK.resolve(PlaceEvidence(address="红坪村赵家坡"))
     assert {one.spot.transformer_id for one in place.candidates} == {"T1", "T2"}
