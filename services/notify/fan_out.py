@@ -43,11 +43,16 @@ PIECE: Final = 500
 """Reports whose customers are looked at in one transaction."""
 FIRST: Final = UUID(int=0)
 _SECONDS: Final = 1.0
-# Before recipients are locked, as a piece does.
+# Before recipients are locked, as a piece does. Ordered, so that it is counted by key: where most of what is known is
+# in one outage, Postgres expects any incident's reports among the first it reads, and reads all for another's few.
 _BEGIN: Final = """
 INSERT INTO fan_out (incident_id)
 SELECT v.incident_id FROM unnest($1::uuid[]) AS v (incident_id)
-WHERE (SELECT count(*) FROM (SELECT FROM subscription s WHERE s.incident_id = v.incident_id LIMIT $2 + 1) AS few) > $2
+WHERE (
+    SELECT count(*) FROM (
+        SELECT FROM subscription s WHERE s.incident_id = v.incident_id ORDER BY s.report_id LIMIT $2 + 1
+    ) AS few
+) > $2
 ORDER BY v.incident_id
 ON CONFLICT (incident_id) DO UPDATE SET urgent = DEFAULT, after = DEFAULT
 RETURNING incident_id
@@ -56,11 +61,15 @@ _NEXT: Final = """
 SELECT incident_id, urgent, after, now() AS now FROM fan_out
 ORDER BY looked_at, incident_id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
+# OFFSET 0: by key, from the place on; joined otherwise, Postgres reads all reports before it for each piece.
 _PIECE: Final = """
-SELECT s.report_id, r.recipient_id FROM subscription s JOIN report r USING (report_id)
-WHERE s.incident_id = $1 AND s.report_id > $2 AND s.joined_revision > s.left_revision AND r.turn < $3
-ORDER BY s.report_id LIMIT $4
+SELECT s.report_id, r.recipient_id
+FROM subscription s
+CROSS JOIN LATERAL (SELECT recipient_id FROM report WHERE report_id = s.report_id OFFSET 0) AS r
+WHERE s.incident_id = $1 AND s.report_id > $2 AND s.joined_revision > s.left_revision
+ORDER BY s.report_id LIMIT $3
 """
+_URGENT: Final = _PIECE.replace(" OFFSET", f" AND turn < {Turn.OTHERS:d} OFFSET")  # a number: an index has them
 _GO_ON: Final = "UPDATE fan_out SET after = $2, looked_at = clock_timestamp() WHERE incident_id = $1"
 _ALL: Final = "UPDATE fan_out SET urgent = false, after = DEFAULT WHERE incident_id = $1"
 _DONE: Final = "DELETE FROM fan_out WHERE incident_id = $1"
@@ -101,9 +110,9 @@ async def begin(tx: Connection, announced: Collection[UUID], *, whole: int = WHO
     return frozenset(row["incident_id"] for row in rows)
 
 
-async def piece_of(tx: Connection, incident: UUID, after: UUID, before: int = len(Turn), *, most: int = PIECE) -> Piece:
-    """Return the customers of an incident's next reports, of those whose turn is before another."""
-    rows = await tx.fetch(_PIECE, incident, after, before, most)
+async def piece_of(tx: Connection, incident: UUID, after: UUID, *, urgent: bool = False, most: int = PIECE) -> Piece:
+    """Return the customers of an incident's next reports; ``urgent``: of those whose turn is before others'."""
+    rows = await tx.fetch(_URGENT if urgent else _PIECE, incident, after, most)
     who = frozenset(row["recipient_id"] for row in rows if row["recipient_id"] is not None)
     return Piece(who, rows[-1]["report_id"] if rows else after, len(rows) < most)
 
@@ -214,7 +223,7 @@ class FanOut:
 
     async def _look(self, tx: Connection, asked: Record) -> Looked:
         incident, urgent = asked["incident_id"], asked["urgent"]
-        piece = await piece_of(tx, incident, asked["after"], Turn.OTHERS if urgent else len(Turn), most=self._most)
+        piece = await piece_of(tx, incident, asked["after"], urgent=urgent, most=self._most)
         await customers.lock(tx, piece.who)
         standing = (await customers.load_standings(tx, {incident}))[incident]
         looked = await look(tx, standing, piece.who, self._templates(), asked["now"])

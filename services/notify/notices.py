@@ -75,8 +75,9 @@ ORDER BY recipient_id, planned_id, state = 'failed', seq DESC
 # of another incident, to which a report of theirs has gone. Its leaving may not be heard of yet: the later joining
 # holds.
 #
-# One index each: joined by "or", words of a report, or of planned work, would be looked for among all notices. Rows are
-# locked in the order of their ids, as ``pending`` does when it writes outcomes.
+# One index each: joined by "or", words of a report, or of planned work, would be looked for among all notices.
+# OFFSET 0: it is asked of one customer at a time; else Postgres joins all reports with where they are, to answer from
+# that. Rows are locked in the order of their ids, as ``pending`` does when it writes outcomes.
 _SUPERSEDE: Final = """
 WITH said AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::boolean[])
@@ -91,6 +92,7 @@ WITH said AS (
               SELECT FROM subscription l
               WHERE l.report_id = o.report_id AND l.joined_revision > l.left_revision AND l.joined_at > o.joined_at
           )
+        OFFSET 0
     )
     UNION ALL
     SELECT n.notice_id, n.seq, v.successor, v.before

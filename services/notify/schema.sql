@@ -131,6 +131,7 @@ CREATE INDEX IF NOT EXISTS notice_incident ON notice (incident_id, recipient_id)
 -- Added later: whose turn comes first (services.notify.domain.notice.Turn), and whether the area was in a storm.
 ALTER TABLE incident ADD COLUMN IF NOT EXISTS storm boolean NOT NULL DEFAULT false;
 ALTER TABLE report ADD COLUMN IF NOT EXISTS turn smallint NOT NULL DEFAULT 2;
+CREATE INDEX IF NOT EXISTS report_urgent ON report (report_id) WHERE turn < 2; -- few, in outages of any size
 ALTER TABLE notice ADD COLUMN IF NOT EXISTS turn smallint NOT NULL DEFAULT 2;
 DROP INDEX IF EXISTS notice_due;
 CREATE INDEX IF NOT EXISTS notice_turn ON notice (turn, next_attempt_at, seq) WHERE state = 'pending';

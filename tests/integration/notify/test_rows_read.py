@@ -1,0 +1,108 @@
+"""What Postgres reads grows with the reports that come, and not with the outage that they join or that others have."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from services.notify import fan_out
+from tests.unit.notify.snapshots import NOW
+
+pytestmark = pytest.mark.integration
+
+OUTAGE = 50_000
+JOIN = 100
+MOST = 10 * JOIN
+"""Rows of one step of a plan, for a hundred reports; an outage that is read has fifty times as many."""
+MIDDLE = UUID(int=1 << 127)
+_FILL = (
+    """
+INSERT INTO incident (incident_id, revision, state, etr_since, state_since, changed_at, area)
+VALUES ($1, 100, 'predicted', 0, 0, $2, 'A1')
+""",
+    """
+INSERT INTO recipient (recipient_id, channel, address, link_id)
+SELECT md5('p' || n)::uuid, 'sms', '+86139' || n, md5('l' || n)::uuid FROM generate_series(1, $1::int) AS n
+""",
+    """
+INSERT INTO report (report_id, ticket_id, ticket_ref, language, recipient_id, turn)
+SELECT md5('r' || n)::uuid, md5('t' || n)::uuid, 'T' || n, 'zh-CN', md5('p' || n)::uuid, 2 - (n % 50 = 0)::int
+FROM generate_series(1, $1::int) AS n
+""",
+    """
+INSERT INTO subscription SELECT $2::uuid, md5('r' || n)::uuid, 1 + n / 300, 0, $3 FROM generate_series(1, $1::int) AS n
+""",
+    """
+INSERT INTO notice (notice_id, recipient_id, channel, incident_id, report_id, ticket_ref, language, stage, revision,
+                    template, caused_at, rules, made_at, state, sent_at, attempts)
+SELECT md5('n' || n)::uuid, md5('p' || n)::uuid, 'sms', $2::uuid, md5('r' || n)::uuid, 'T' || n, 'zh-CN', 'received',
+       1 + n / 300, 'received', $3, 'x', $3, 'sent', $3, 1
+FROM generate_series(1, $1::int) AS n
+""",
+)
+
+
+class Read:
+    """A connection that has each statement explained before it runs, and keeps the most rows of one step."""
+
+    def __init__(self, connection):
+        self._connection = connection
+        self.most = (0, "")
+
+    def __getattr__(self, name):
+        attribute = getattr(self._connection, name)
+        if name not in {"fetch", "fetchrow", "fetchval", "execute"}:
+            return attribute
+
+        async def explained(query, *args):
+            if args:
+                back = self._connection.transaction()
+                await back.start()
+                said = await self._connection.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}", *args)
+                await back.rollback()
+                self.most = max(self.most, (steps_most(json.loads(said)[0]["Plan"]), query))
+            return await attribute(query, *args)
+
+        return explained
+
+
+def steps_most(plan):
+    """Return the most rows that a step of a plan read, handed on or not."""
+    removed = sum(plan.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Join Filter", "Index Recheck"))
+    here = (plan["Actual Rows"] + removed) * plan["Actual Loops"]
+    return max(here, *map(steps_most, plan.get("Plans", ())), 0)
+
+
+@pytest.fixture(params=["auto", "force_generic_plan"])
+async def reading(desk, request):
+    """A connection to tables in which nearly all is of one outage, as Postgres knows of them."""
+    outage = desk.make.id(1)
+    async with desk.pool.acquire() as connection:
+        for query, args in zip(_FILL, ((outage, NOW), (OUTAGE,), (OUTAGE,), *[(OUTAGE, outage, NOW)] * 2), strict=True):
+            await connection.execute(query, *args)
+        await connection.execute("ANALYZE incident, recipient, report, subscription, notice")
+        await connection.execute(f"SET plan_cache_mode = {request.param}")
+        yield Read(connection)
+        await connection.execute("RESET plan_cache_mode")
+
+
+def members(desk, begin):
+    return [desk.make.member(begin + n, begin + n) for n in range(JOIN)]
+
+
+async def test_reports_that_join_a_large_outage_or_one_beside_it(desk, reading):
+    await desk.handle(reading, [desk.make.changed(1, 200, joined=members(desk, 500_000))])
+    await desk.handle(reading, [desk.make.changed(2, 1, joined=members(desk, 600_000))])
+    await desk.handle(reading, [desk.make.changed(2, 2, etr=NOW + timedelta(hours=2))])
+    assert await desk.pool.fetchval("SELECT count(*) FROM notice WHERE state <> 'sent'") == 3 * JOIN
+    assert reading.most < (MOST, "")
+
+
+async def test_the_next_piece_of_a_large_outage(desk, reading):
+    assert len((await fan_out.piece_of(reading, desk.make.id(1), MIDDLE, most=JOIN)).who) == JOIN
+    urgent = await fan_out.piece_of(reading, desk.make.id(1), MIDDLE, urgent=True, most=JOIN // 10)
+    assert len(urgent.who) == JOIN // 10, "one in fifty is, so that some 500 are gone through"
+    assert reading.most < (MOST, "")
