@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from services.contracts.values import Channel
-from services.notify import metrics, pending
+from services.notify import fan_out, metrics, pending
 from services.notify.domain.notice import Quiet, Turn, without_etr
 from services.notify.pace import Pace, Refusals, Rest, Trouble
 from services.notify.pending import Attempt, Outcome
@@ -118,6 +118,9 @@ class Delivery:
                 await self.recover()
                 _observe(await pending.drop_unlinked(self._pool))
                 metrics.HELD.set(await pending.held(self._pool))
+                reports, idle_s = await fan_out.to_do(self._pool)
+                metrics.IN_PIECES.set(reports)
+                metrics.IN_PIECES_IDLE.set(idle_s)
                 self._show(await pending.backlog(self._pool))
             await asyncio.sleep(_WATCH_SECONDS)
 

@@ -73,6 +73,11 @@ _URGENT: Final = _PIECE.replace(" OFFSET", f" AND turn < {Turn.OTHERS:d} OFFSET"
 _GO_ON: Final = "UPDATE fan_out SET after = $2, looked_at = clock_timestamp() WHERE incident_id = $1"
 _ALL: Final = "UPDATE fan_out SET urgent = false, after = DEFAULT WHERE incident_id = $1"
 _DONE: Final = "DELETE FROM fan_out WHERE incident_id = $1"
+_TO_DO: Final = """
+SELECT count(s.report_id) AS reports, coalesce(max(extract(epoch FROM now() - f.looked_at)), 0)::float8 AS idle_s
+FROM fan_out f LEFT JOIN subscription s
+     ON s.incident_id = f.incident_id AND (f.urgent OR s.report_id > f.after) AND s.joined_revision > s.left_revision
+"""
 _log: Final = structlog.get_logger()
 
 
@@ -166,6 +171,12 @@ def observe(made: Iterable[Notice], saved: Saved, decision: Decision) -> None:
         metrics.QUIET.labels(reason).inc(n)
     for outcome, n in decision.held.items():
         metrics.ESTIMATES.labels(outcome).inc(n)
+
+
+async def to_do(pool: Pool) -> tuple[int, float]:
+    """Return how many reports' customers are still to be looked at, and for how long nobody of some outage was."""
+    [row] = await pool.fetch(_TO_DO)
+    return row["reports"], max(0.0, row["idle_s"])
 
 
 class FanOut:

@@ -43,6 +43,14 @@ FAILING: Final = Gauge(
     ("sender",),
 )
 HELD: Final = Gauge("gridline_notify_held", "Notices that wait for the end of the quiet hours; not among the pending")
+IN_PIECES: Final = Gauge(
+    "gridline_notify_in_pieces",
+    "Reports of large outages with news whose customers are still to be looked at, of all instances together",
+)
+IN_PIECES_IDLE: Final = Gauge(
+    "gridline_notify_in_pieces_idle_seconds",
+    "Since when no customer was looked at of the one of these outages that waits longest; 0 if there is none",
+)
 WAITING: Final = Gauge(
     "gridline_notify_waiting_seconds",
     "Age of the oldest of them by whose turn it is: at_risk, important, others",

@@ -91,6 +91,24 @@ async def test_a_batch_and_a_piece_lock_and_load_no_more_of_a_larger_outage(larg
     assert most == [PIECE, PIECE]
 
 
+async def test_it_is_counted_who_is_still_to_be_looked_at_and_for_how_long_nobody_was(large):
+    await opened(large, 23)
+    left = [large.make.member(2000 + n, 50 + n) for n in range(2)]
+    await large.take(large.make.changed(1, 2, joined=left), large.make.changed(1, 3, left=[2000, 2001]))
+    assert await fan_out.to_do(large.pool) == (0, 0)
+    await large.take(large.make.changed(1, 4, etr=ETR))
+    counts = []
+    while await fan(large).step():
+        counts.append((await fan_out.to_do(large.pool))[0])
+    assert counts == [23, 18, 13, 8, 3, 0], "whose turn is before others' is looked at twice"
+    await large.take(large.make.changed(1, 5, state=RESTORED))
+    await large.pool.execute("UPDATE fan_out SET looked_at = now() - interval '90 s'")
+    assert await fan_out.to_do(large.pool) == (23, pytest.approx(90, abs=20))
+    await fan(large).step()
+    await fan(large).step()
+    assert await fan_out.to_do(large.pool) == (18, pytest.approx(0, abs=20))
+
+
 async def test_who_is_at_risk_hears_before_others(large):
     members = [large.make.member(n, n) for n in range(1, 41)]
     ill = large.make.member(77, 77).model_copy(update={"customer_class": CustomerClass.LIFE_SUPPORT})
