@@ -68,7 +68,7 @@ SELECT stage, at, crew, cause, note, outcome, noted_at FROM progress WHERE incid
 """
 _BY_DEVICE: Final = """
 SELECT device_id, count(*) AS n FROM report
-WHERE incident_id = $1 AND device_id IS NOT NULL GROUP BY device_id
+WHERE incident_id = $1 AND outcome = 'in_incident' AND device_id IS NOT NULL GROUP BY device_id
 """
 _STANDING: Final = """
 SELECT device_id, incident_id FROM incident

@@ -24,7 +24,7 @@ from services.dedup.handler import imbalance
 from services.dedup.keys import DEVELOPMENT_KEYS
 from services.dedup.metrics import PLAN_PROPOSED
 from services.dedup.network_watch import tell_moved
-from services.dedup.store import reliability
+from services.dedup.store import reliability, views
 from services.grid.store import import_network
 from services.runtime import clock
 from services.runtime.positions import totals
@@ -127,6 +127,15 @@ async def test_what_is_around_an_incident_can_be_drawn(room: Room, desk: httpx.A
     assert (nothing.status_code, nothing.headers["content-type"]) == (404, "application/problem+json")
     assert "nothing to draw" in nothing.json()["detail"]
     assert (await desk.get(f"/incidents/{NOBODY}/surroundings")).status_code == 404
+
+
+async def test_what_is_around_an_incident_is_found_among_its_own_reports(room: Room) -> None:
+    async with room.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")  # as if there were millions of others
+        for query in (views._BY_DEVICE, views._MEMBERS):
+            args = (NOBODY, 1000)[: 1 + ("$2" in query)]
+            plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}", *args))
+            assert "report_by_incident" in plan
 
 
 async def test_refusals_are_problems_with_field_and_reason(room: Room, desk: httpx.AsyncClient) -> None:
