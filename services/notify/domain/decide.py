@@ -49,6 +49,7 @@ class Decision:
 
     Attributes:
         held: Of the customers who are told that power is back, how many had been told a time that held.
+        may_pass_at: When the first of those whose time has not passed yet may have to hear that it has; None of nobody.
     """
 
     subscriptions: list[Subscription] = field(default_factory=list)
@@ -56,6 +57,7 @@ class Decision:
     unsaid: list[Unsaid] = field(default_factory=list)
     quiet: Counter[Quiet] = field(default_factory=Counter)
     held: Counter[Held] = field(default_factory=Counter)
+    may_pass_at: datetime | None = None
 
 
 def decide(news: News, book: Book, *, calm: Calm, now: datetime, occasion: Occasion = Occasion.NEWS) -> Decision:
@@ -98,6 +100,9 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime, occasion: Occas
             said = [one for one in said if one.reach not in FAILED]
             if isinstance(verdict, Quiet):
                 decision.quiet[verdict] += 1
+                if verdict is Quiet.ETR_NOT_PASSED:
+                    at = _may_pass_at(said, calm, now)
+                    decision.may_pass_at = min(at, decision.may_pass_at or at)
                 if waits_in_vain(verdict, said):
                     decision.unsaid.append(Unsaid(who, said[-1].incident_id, incident))
                 continue
@@ -108,6 +113,17 @@ def decide(news: News, book: Book, *, calm: Calm, now: datetime, occasion: Occas
                 decision.held[_held(said, standing.restored_at)] += 1
             told.setdefault(who, []).append(Told(incident, mine, verdict.stage, verdict.revision, verdict.etr))
     return decision
+
+
+def _may_pass_at(said: Sequence[Told], calm: Calm, now: datetime) -> datetime:
+    """When a customer may have to hear that a time has passed: now, where one is about to leave or lost.
+
+    Of several times it is the first that has not, as the later may turn out to have been told to nobody.
+    """
+    if calm.passed is None or any(one.reach is Reach.LEAVING for one in said):
+        return now
+    due = [one.etr + calm.passed for one in said if one.etr is not None]
+    return min((at for at in due if at > now), default=now)
 
 
 def _held(said: Sequence[Told], restored_at: datetime) -> Held:

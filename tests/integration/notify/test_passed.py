@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from services.contracts.values import IncidentState
+from services.notify import timers
 from services.notify.timers import tell_passed, watch_estimates
 from tests.unit.notify.snapshots import NOW
 
@@ -90,6 +91,35 @@ async def test_who_was_told_a_later_time_hears_it_when_that_has_passed(desk):
     await desk.take(desk.make.changed(1, 3, etr=at(45), minute=20))  # moved too little to be told
     assert await look(desk, 61) == 0
     assert await look(desk, 75) == 3
+
+
+async def test_a_large_outage_of_which_all_were_told_a_later_time_is_not_gone_through_again_and_again(
+    desk, monkeypatch
+):
+    await told_a_time(desk, customers=range(1, 9))
+    await desk.take(desk.make.changed(1, 3, etr=at(45), minute=20))  # moved too little to be told
+    later, looked = {}, []
+
+    async def counting(*args, _piece_of=timers.piece_of):
+        looked.append(await _piece_of(*args, most=2))
+        return looked[-1]
+
+    monkeypatch.setattr(timers, "piece_of", counting)
+
+    async def told_every_15_s(begin, end):
+        """In those minutes; of eight customers there are five pieces, the last of which is empty."""
+        times = [at(begin + quarter / 4) for quarter in range(4 * (end - begin))]
+        return sum([await tell_passed(desk.pool, desk.templates(), one, later) for one in times])
+
+    monkeypatch.setattr(timers, "_AT_LEAST", timedelta(seconds=12))
+    monkeypatch.setattr(timers, "_AT_MOST", timedelta(minutes=1))
+    assert await told_every_15_s(61, 75) == 0
+    assert len(looked) <= 5 * 4, "once in five minutes, of five pieces each, and not four times a minute"
+    assert await told_every_15_s(75, 76) == 8, "as soon as theirs has passed"
+    looked.clear()
+    assert await told_every_15_s(76, 80) == 0
+    assert looked == []
+    assert later == {}
 
 
 @pytest.mark.parametrize("state", ["pending", "sending"])
