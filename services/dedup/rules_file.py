@@ -49,6 +49,7 @@ _REPORTING: Final = frozenset(
 _INFERENCE: Final = frozenset(
     {"lift_margin", "split_margin", "restored_margin", "enough", "wave_margin", "relook_minutes"}
 )
+_FEW: Final = "few_margin"
 _FRESH: Final = "fresh_minutes"
 _NIGHT: Final = frozenset({"time_zone", "from", "to", "awake"})
 _RESTORED: Final = frozenset({"tolerance_minutes", "memory_hours", "still_out_minutes"})
@@ -119,7 +120,7 @@ class _Rules:
 
     def _inference(self, top: Mapping[str, Node]) -> Inference:
         said = self._fields(top.get("reporting"), "reporting", _REPORTING)
-        how = self._fields(top.get("inference"), "inference", _INFERENCE, _FRESH)
+        how = self._fields(top.get("inference"), "inference", _INFERENCE, _FRESH, _FEW)
         rates, home = self._rates(top.get("faults_per_year"))
         return Inference(
             rates=rates,
@@ -133,6 +134,7 @@ class _Rules:
             silence_weight=self._number(said, "silence_weight", 0, 1),
             stray=math.log(self._number(said, "stray_per_hour", 1e-9, 1) / _HOUR),
             lift_margin=self._number(how, "lift_margin", -20, 20),
+            few_margin=self._number(how, _FEW, 1, 100) if _FEW in how else math.inf,
             split_margin=self._number(how, "split_margin", -20, 20),
             restored_margin=self._number(how, "restored_margin", -50, 20),
             enough=self._number(how, "enough", 0, 1),

@@ -35,6 +35,8 @@ _STANDING: Final = 1800.0
 """Seconds after which an open incident is no sign of the outage that a call may be the next of."""
 _BEFORE: Final = 4.0
 """So many must have opened for that to count as much as what was believed before."""
+_TWO: Final = 2
+"""Callers that a common cause explains at the least: of more, silence costs no less."""
 EVEN: Final = 0.0
 """How much likelier a common cause is, as a logarithm, that is as likely as causes apart."""
 _ROUNDING: Final = 1e-6
@@ -203,7 +205,7 @@ def _ask(
         if bound > margin:
             bound = room + weigh.call(at - begun) + spare - alone
         if bound > margin:
-            bound += weigh.silence(customers - callers - 1, now - begun)
+            bound += weigh.silence(customers - callers - 1, now - begun, _TWO)
         bounds.append(bound)
     return Asked(step, under, parts, starts, bounds, spare, alone, often)
 
@@ -257,11 +259,12 @@ def best_start(
         incidents, together, apart, callers = weigh.explained(asked.parts, begun, asked.under, own)
         if not incidents:
             continue
-        together += weigh.call(at - begun) + asked.spare + weigh.silence(customers - callers - 1, now - begun)
+        callers += 1
+        together += weigh.call(at - begun) + asked.spare + weigh.silence(customers - callers, now - begun, callers)
         apart += asked.often * len(incidents)
         gain = together - apart - asked.alone
         if gain > above and (best is None or gain > best.gain):
-            best = _Found(gain, together, apart + asked.alone, asked.step, incidents, callers + 1)
+            best = _Found(gain, together, apart + asked.alone, asked.step, incidents, callers)
     return best
 
 

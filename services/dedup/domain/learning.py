@@ -1,7 +1,9 @@
 """What closed incidents teach: the share of customers who report an outage, and how soon.
 
-Decided here: which closed incidents count, and how much against what was believed before. Deterministic: sums in
-the order of the area's own inputs, saved with the area. Never here: how it is used (``likelihood``).
+Decided here: which closed incidents count, and how much against what was believed before. An outage that few reported,
+as at night, says little of the next one, however large it was: it counts as the smallest that tells. So one night
+changes nothing, and many teach that few ever report there. Deterministic: sums in the order of the area's own inputs,
+saved with the area. Never here: how it is used (``likelihood``).
 """
 
 from __future__ import annotations
@@ -60,11 +62,13 @@ class Learned(NamedTuple):
         if not share_tells and not delay_tells:
             return self
         begun = likelihood.onset(customers, calls) - likelihood.lead(customers)
+        few = likelihood.are_few(customers, callers, ended - begun)
         dark, called, delays, log_delay = self
         if share_tells:
-            dark += customers * likelihood.called_by(ended - begun) / likelihood.share
-            called += callers
-        if delay_tells:  # from all of them: the earliest alone would tell of haste
+            counts = _TELLING / customers if few else 1.0
+            dark += counts * customers * likelihood.called_by(ended - begun) / likelihood.share
+            called += counts * callers
+        if delay_tells and not few:  # from all of them: the earliest alone would tell of haste
             delays += callers
             log_delay += sum(math.log(max(1.0, call - begun)) for call in calls)
         return Learned(dark, called, delays, log_delay)

@@ -7,10 +7,16 @@ An outage of a device with n customers strikes at the rate of its class. Each cu
 ``share`` after a log-normal delay. Its beginning is not known: the first of n calls tells it, and is integrated out.
 
     ln L = ln rate + ln((1 - e^(-n share)) / n) + sum over later calls of ln(share f(t - t0))
-           + silence_weight * (n - calls) * ln(1 - share F(now - t0))
+           - E,  E = -silence_weight * (n - calls) * ln(1 - share F(now - t0))
 
 The silence counts about half: people who do not call are not independent of each other, and part of those who do
-cannot be placed. All times are seconds since the epoch; all results are natural logarithms.
+cannot be placed. And it may be that fewer call, nobody knows how many: it is night, or the estate is half empty. R
+times as many as usual do, and R has density e^-R: of k later calls that makes of e^-E
+
+    integral of R^k e^(-R E) e^-R dR = k! / (1 + E)^(k + 1)
+
+and is less likely than usual by ``few_margin``. So silence costs an outage of thousands some nats a caller, and a small
+one what it did. All times are seconds since the epoch; all results are natural logarithms.
 """
 
 from __future__ import annotations
@@ -79,6 +85,7 @@ class Likelihood:
     __slots__ = (
         "_bases",
         "_constant",
+        "_few_margin",
         "_firsts",
         "_leads",
         "_never",
@@ -112,6 +119,7 @@ class Likelihood:
         self._constant = math.log(share) - math.log(self._spread * math.sqrt(2.0 * math.pi))
         self.stray = math.log(share) + inference.stray
         self._weight = inference.silence_weight
+        self._few_margin = inference.few_margin
         self._never = self._weight * math.log1p(-share)  # the silence of one customer who never calls
         # No call's density is above its mode's: where that is below 1, a sum of logarithms only falls.
         self.peak = max(self.stray, self._constant - self.location + 0.5 * self._spread**2)
@@ -188,9 +196,22 @@ class Likelihood:
             return 0.0
         return self.share * 0.5 * math.erfc((self.location - math.log(elapsed)) / (self._spread * _SQRT2))
 
-    def silence(self, quiet: int, elapsed: float) -> float:
-        """Return the weighed log probability that ``quiet`` customers without power have not called yet."""
-        return self._weight * quiet * math.log1p(-self.called_by(elapsed)) if quiet > 0 else 0.0
+    def silence(self, quiet: int, elapsed: float, callers: int) -> float:
+        """Return the weighed log probability that ``quiet`` customers have not called yet, where so many have."""
+        if quiet <= 0:
+            return 0.0
+        return self._unheard(-self._weight * quiet * math.log1p(-self.called_by(elapsed)), callers)
+
+    def are_few(self, customers: int, callers: int, elapsed: float) -> bool:
+        """Tell whether so few of the customers called that it is rather one of the outages that fewer report."""
+        expected = -self._weight * max(0, customers - callers) * math.log1p(-self.called_by(elapsed))
+        return self._unheard(expected, callers) > -expected
+
+    def _unheard(self, expected: float, callers: int) -> float:
+        """Return the same where ``expected`` more would usually have called; it falls with both."""
+        if expected <= max(callers, self._few_margin):
+            return -expected  # as many as usual called, or it is no surprise that they did not
+        return max(-expected, math.lgamma(callers) - callers * math.log1p(expected) - self._few_margin)
 
     def explained(
         self, parts: Iterable[Part], begun: float, of: Mapping[int, T], own: Callable[[T], float]
@@ -258,7 +279,8 @@ class Likelihood:
 
     def least(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int) -> float:
         """Return what ``outage`` is never below for the same calls, however long the rest keep silent."""
-        total = self._base(kind, customers) + self._never * max(0, customers - callers) - _ROUNDING
+        never = self._unheard(-self._never * max(0, customers - callers), callers)
+        total = self._base(kind, customers) + never - _ROUNDING
         if len(calls) > 1:
             total = self.calls(calls[1:], calls[0] - self.lead(customers), total)
         return max(total, self.homes(kind, callers) - _ROUNDING)
@@ -288,10 +310,11 @@ class Likelihood:
         lead = self.lead(customers)
         base = self._base(kind, customers)
         if len(calls) > MANY:
-            return base + self._of_many(calls, lead, lambda begun: self.silence(customers - callers, now - begun))
+            quiet = customers - callers
+            return base + self._of_many(calls, lead, lambda begun: self.silence(quiet, now - begun, callers))
         if len(calls) <= _SURELY:
             begun = calls[0] - lead
-            total = base + self.silence(customers - callers, now - begun)
+            total = base + self.silence(customers - callers, now - begun, callers)
             return total if len(calls) == 1 else self.calls(calls[1:], begun, total)
         best = -math.inf
         strays = 0.0
@@ -300,7 +323,7 @@ class Likelihood:
                 strays += self.stray
                 continue  # close to the one before: if that was no stray, this begins nothing
             begun = calls[n] - lead
-            total = base + strays + self.silence(customers - callers, now - begun)
+            total = base + strays + self.silence(customers - callers, now - begun, callers)
             best = max(best, self.calls(calls[n + 1 :], begun, total))
             strays += self.stray
         return best

@@ -5,6 +5,7 @@ Never here: a default. What a class needs is data of the operator (deploy/dedup.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -41,6 +42,7 @@ class Inference:
         lift_margin: How much likelier a common cause must be, as a logarithm.
         fresh: Seconds since their first report in which outages are one if that is likelier at all: their orders went
             out a moment ago, and the first look (``relook``) takes apart what silence contradicts.
+        few_margin: How much less likely than usual it is that fewer report, nobody knows how many, as a logarithm.
         split_margin: How much likelier causes apart must be, as a logarithm.
         restored_margin: The same where power is back at a device inside: what lay there had a cause of its own.
         enough: An incident with this share of the calls its device would make by now needs no second look.
@@ -63,6 +65,7 @@ class Inference:
     wave: float
     relook: tuple[float, ...]
     home: float | None = None
+    few_margin: float = math.inf
     fresh: float = 0.0
 
 

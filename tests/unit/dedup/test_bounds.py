@@ -8,6 +8,7 @@ from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -22,27 +23,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from services.dedup.domain.incident import Incident
+    from services.dedup.domain.rules import Rules
 
 AREA = "A0SU00000"
 TREE = shipped_tree("ieee123")
 LEAVES = [device for device in TREE if TREE.type_of(device) is DeviceType.TRANSFORMER]
+USUAL = rules_of_tests()
+FEW = replace(USUAL, inference=replace(USUAL.inference, few_margin=6.0))
 CALLS = st.lists(st.tuples(st.integers(0, len(LEAVES) - 1), st.floats(0.0, 300.0)), min_size=2, max_size=30)
 
 
-def story(calls: list[tuple[int, float]], slower: float = 1.0) -> Iterator[tuple[Timeline, str]]:
+def story(calls: list[tuple[int, float]], slower: float = 1.0, rules: Rules = USUAL) -> Iterator[tuple[Timeline, str]]:
     """Yield a feeder before each of some reports, with the transformer that reports next, and when all are in."""
-    told = Timeline(AREA, TREE, rules_of_tests())
+    told = Timeline(AREA, TREE, rules)
     for place, at in sorted(calls, key=itemgetter(1)):
         yield told.at(slower * at), LEAVES[place]
         told.report(LEAVES[place])
     yield told.at(slower * 301.0), LEAVES[0]
 
 
+@pytest.mark.parametrize("rules", [USUAL, FEW])
 @settings(max_examples=25, deadline=None)
 @given(calls=CALLS, margin=st.sampled_from([-math.inf, 2.0]))
 @example(calls=[(place, float(place % 7)) for place in range(20)], margin=-math.inf)
-def test_no_beginning_gains_more_than_its_bound(calls, margin):
-    for told, leaf in story(calls):
+def test_no_beginning_gains_more_than_its_bound(rules, calls, margin):
+    for told, leaf in story(calls, rules=rules):
         made = told.moment
         for asked in askable(told.state, leaf, made, made.timestamp(), margin):
             for begun, bound in zip(asked.starts, asked.bounds, strict=True):
@@ -52,10 +57,11 @@ def test_no_beginning_gains_more_than_its_bound(calls, margin):
                 assert found is None or found.gain <= bound
 
 
+@pytest.mark.parametrize("rules", [USUAL, FEW])
 @settings(max_examples=25, deadline=None)
 @given(calls=CALLS, silent=st.sampled_from([0.0, 60.0, 7200.0, 1e9]))
-def test_what_is_kept_of_an_incident_is_what_it_would_come_to_again(calls, silent):
-    for told, _ in story(calls):
+def test_what_is_kept_of_an_incident_is_what_it_would_come_to_again(rules, calls, silent):
+    for told, _ in story(calls, rules=rules):
         for incident in told.state.incidents.values():
             kept = told.state.weighed(incident)
             assert kept.least <= told.state.own_score(incident, told.moment.timestamp() + silent)

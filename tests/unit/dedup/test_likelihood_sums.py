@@ -77,7 +77,7 @@ def each_by_itself(weigh: Likelihood, customers: int, calls: list[float], now: f
     return max(
         base
         + n * weigh.stray
-        + weigh.silence(customers - count, now - calls[n] + lead)
+        + weigh.silence(customers - count, now - calls[n] + lead, count)
         + weigh.calls(calls[n + 1 :], calls[n] - lead)
         for n in range(_most_strays(count) + 1)
     )

@@ -46,6 +46,7 @@ def test_numbers_mean_what_their_names_say() -> None:
     assert inference.home is not None
     assert math.exp(inference.home) * year == pytest.approx(0.6)
     assert (inference.share, inference.delay_median, inference.relook[:3]) == (0.1, 300, (60, 120, 240))
+    assert inference.few_margin == math.inf
     assert math.exp(inference.stray) * 3600 == pytest.approx(0.0001)
     assert rules.trusted_lag == timedelta(minutes=45)
     assert rules.restored_memory == timedelta(hours=24)
@@ -80,6 +81,7 @@ def test_numbers_mean_what_their_names_say() -> None:
             "leave_times: 4\n  etr_hours: {tree: 9}",
             "unknown key 'tree' in etr_hours",
         ),
+        ("lift_margin: 0", "lift_margin: 0\n  few_margin: 0", "few_margin must be a number from 1 to 100"),
         ("lift_margin: 0", "lift_margin: 0\n  fresh_minutes: 90", "fresh_minutes must be a number from 0 to 60"),
         *(
             (
