@@ -57,13 +57,15 @@ _METER_BOX: Final = re.compile(r"[(（]?(?:电?表箱|箱号|电表号)[:：]?\d
 """What some files have behind the address."""
 _DEVICE: Final = re.compile(r"\d组[#第]?\d{0,3}[#号]?(?:台[变区]|箱[变式]|配[变电]|公[变用]|专变|杆|变)")
 """卫星8组1号台变 is what a transformer is called."""
-_VILLAGE_OF_A_TOWN: Final = re.compile(r"(?<=[镇乡])(?:(?![路街])[\u4e00-\u9fff]){1,4}?(?<![农全们本这个各每那该整])村")
+_VILLAGE_OF_A_TOWN: Final = re.compile(
+    r"(?<=[镇乡])(?:(?:(?![路街])[\u4e00-\u9fff]){1,4}?(?<![农全们本这个各每那该整])|\d{1,2})村"
+)
 _VILLAGES: Final = ("村", "庄", "屯", "寨", "堡", "湾", "嘎查", "渔港", "连", "分场", "工区", "作业区")
 _LETTERED: Final = re.compile(r"([a-z])(\d?)")
 _BUILDING: Final = re.compile(r"(\d{1,4}|(?<![a-z])[a-z]\d?)栋")
 _UNIT: Final = re.compile(r"(\d{1,2}|(?<![a-z])[a-z])单元")
 _ROOM: Final = re.compile(r"(\d{1,5}[a-z]?)室")
-_BARE_ROOM: Final = re.compile(r"(?:栋|单元|层|楼|号)-?(?:\d{1,2}-)?(\d{3,5})(?![\d号栋杆]|单元)")
+_BARE_ROOM: Final = re.compile(r"(?:栋|单元|层|楼|号|门)-?(?:\d{1,2}-)?(\d{3,5})(?![\d号栋杆]|单元)")
 _DASHED: Final = re.compile(r"(?<!\d)(\d{1,3})-(?:(\d{1,2})-)?(\d{3,4})(?![\d-])")
 _NEAR: Final = re.compile(
     r"附近|靠近|大[概约]|旁|对面|对过|对门|门口|隔壁|后面|前面|周边|一带|边上|\bnear\b|next to|opposite|across from"

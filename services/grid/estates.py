@@ -28,10 +28,13 @@ _ENDS: Final = (
     "|嘎查|渔港"
 )
 _NUMBERED: Final = re.compile(
-    r"(?:里面?的?)?(?:(\d{1,4})号(?=$|[ -]?\d{3}|\d{1,2}单元|附近|旁|对面)|(3[2-9]|[4-9]\d|\d{3,4})号(?=[停没断跳全突])"
-    r"|(\d{1,3})楼(?=\d{1,2}单元))"
+    r"(?:里面?的?)?(?:(\d{1,4})号(?=$|[ -]?\d{3}|\d{1,2}单元|附近|旁|对面)"
+    r"|(3[2-9]|[4-9]\d|\d{3,4})号(?=[停没断跳全突])|(?<=排)(\d{1,3})号|(\d{1,3})楼(?=\d{1,2}单元)|(\d{1,3})门(?=\d{3}))"
 )
-"""The building of an estate that is numbered as a house is. Before 停电, 10号 may as well be the tenth of the month."""
+"""The building of an estate that is numbered as a house is, or by its door (12门301).
+
+Before 停电, 10号 may as well be the tenth of the month.
+"""
 SURELY_AN_ESTATE: Final = re.compile(ESTATES)
 ESTATE_END: Final = re.compile(_ENDS)
 """Without it there is no estate: to look for one in a text that names none is half of reading it."""
@@ -67,6 +70,6 @@ def estate_in(plain: str) -> re.Match[str] | None:
 
 
 def numbered_building_at(plain: str, at: int) -> str:
-    """Return the building that stands at ``at``, behind an estate's name, and is numbered as a house is; else empty."""
+    """Return the building at ``at``, behind an estate's name, that is numbered as a house is or by its door."""
     found = _NUMBERED.match(plain, at)
-    return (found[1] or found[2] or found[3]) if found is not None else ""
+    return next(filter(None, found.groups())) if found is not None else ""

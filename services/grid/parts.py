@@ -1,4 +1,4 @@
-"""The parts of an estate: phases, quarters, yards, clusters (三期, 东区, 东院, 2组团); what tells two buildings apart.
+"""The parts of an estate (三期, 东区, 东院, 2街坊, 2组团, 12排), and what tells two buildings of it apart.
 
 Each part numbers its buildings anew: 三期5栋 is another house than 一期5栋. Never here: the other parts of an address
 (``address``), I/O.
@@ -10,18 +10,21 @@ import re
 from functools import lru_cache
 from typing import Final
 
-PART: Final = r"(?:(?:\d{1,2}|[a-z])期)?(?:(?:\d{1,2}|[a-z]|[东南西北中])区|[东南西北前后]院)?(?:\d{1,2}组团)?"
+PART: Final = (
+    r"(?:(?:\d{1,2}|[a-z])期)?(?:(?:\d{1,2}|[a-z]|[东南西北中])区|[东南西北前后]院|\d{1,2}号?街坊)?(?:\d{1,2}组团)?"
+    r"(?:\d{1,3}排)?"
+)
 """Right behind the name of an estate; may be empty."""
 _PART: Final = re.compile(rf"的?({PART})")
 _QUARTER_LAST: Final = re.compile(r"(?<=..)(?:[东南西北中]区|[东南西北]院)$")
 """In characters alone, it cannot be told from the name of an estate that may be called anything."""
-_PIECE: Final = re.compile(r"(\d{1,2}|[a-z]|[东南西北中前后])(期|区|院|组团)")
+_PIECE: Final = re.compile(r"(\d{1,3}|[a-z]|[东南西北中前后])(期|区|院|街坊|组团|排)")
 
 
 def part_at(plain: str, at: int) -> tuple[str, int]:
     """Return the part of an estate whose name ends at ``at``, and where it ends; empty where none is named."""
     found = _PART.match(plain, at)
-    return (found[1], found.end()) if found is not None and found[1] else ("", at)
+    return (found[1].replace("号", ""), found.end()) if found is not None and found[1] else ("", at)
 
 
 def quarter_of(name: str) -> str:

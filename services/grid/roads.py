@@ -13,9 +13,10 @@ from services.grid.numerals import SECTION, run_together
 
 ROAD: Final = re.compile(
     r"([\u4e00-\u9fff\d]{1,12}?)((?:大道|大街|胡同|(?<![线电短马道铁半条])路(?!灯|由|过|上(?!的?\d))|(?<!条)街(?!道|坊)|(?<![街大])道(?!路)|巷)"
-    rf"(?:{SECTION})?|(?:(?<![家公夜村屋店院城心手这那哪])里|坊)(?=\d{{1,4}}号))"
+    rf"(?:{SECTION})?|(?:(?<![家公夜村屋店院城心手这那哪])里|坊|(?<![\d支])弄"
+    r"|(?<=[\u4e00-\u9fff][头二三四五六七八九十])条)(?=\d{1,4}号))"
 )
-"""A long road has sections, each with its own numbers (人民南路四段); 里 and 坊 are lanes if a house is said."""
+"""A long road has sections, each with its own numbers (人民南路四段); 里, 坊, 弄, 条 are lanes if a house is said."""
 _BEFORE: Final = r"(?:-|靠近|附近的?|上的?|大[概约]|的| ?no ?)?"
 LETTERS: Final = "甲乙丙丁戊己庚辛"
 _NUMBER: Final = re.compile(

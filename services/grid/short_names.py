@@ -122,7 +122,9 @@ def key_of(estate: str) -> tuple[str, ...]:
     whole = _LAST_WORD.sub("", estate)
     if (found := short_of(whole)) is None:
         return ()
-    names = (found.name, hamlet_of(estate), _before_its_kind(found), run_together(whole).replace(whole, ""))
+    names = [found.name, hamlet_of(estate), _before_its_kind(found)]
+    if (together := run_together(whole)) != whole:
+        names.append(together)
     return tuple(f"short {name}" for name in names if name)
 
 

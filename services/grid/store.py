@@ -49,7 +49,7 @@ _IMPORT_SECONDS: Final = 24 * 3600.0  # the pool's timeout is meant for messages
 _PORTION: Final = 20_000  # rows a transaction of an import: under a second
 _TREES_PORTION: Final = 200  # trees a transaction: some 20 MB
 _SORT_MEMORY: Final = "256MB"  # while a version is indexed, in the one session that does it
-READING: Final = 9
+READING: Final = 10
 """Counts the ways in which imports read names, addresses and phones: the next import reads the same files again."""
 _KEPT: Final = 2  # versions: the current one and the one before, which long readers may still hold
 

@@ -51,7 +51,7 @@ _NAMED: Final = re.compile(rf"(?<=[\u4e00-\u9fff])(?P<group>{_HAMLET})(?![路街
 _MAY_BE: Final = re.compile("[村家庄屯寨堡]")
 _OF_A_VILLAGE: Final = re.compile(rf"(?:\d{{1,3}}[组排]|{_HAMLET})$")
 _FAMILY: Final = re.compile(_OF_A_FAMILY)
-_NAME_BEFORE: Final = re.compile(rf"(?:{_NUMBERED}|[\u4e00-\u9fff]{{1,11}})$")
+_NAME_BEFORE: Final = re.compile(rf"(?:{_NUMBERED}|\d{{1,2}}村|[\u4e00-\u9fff]{{1,11}})$")
 SHORTEST_VILLAGE: Final = 2
 
 
