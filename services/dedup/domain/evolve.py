@@ -79,6 +79,20 @@ def _prediction_moved(state: AreaState, event: e.PredictionMoved) -> None:
     incident.since_seq = event.seq
     state.next_seq = event.seq + 1
     stand_at(state, incident)
+    if incident.out_since is not None and not _goes_on_there(state, incident):
+        incident.out_since = None
+
+
+def _goes_on_there(state: AreaState, incident: Incident) -> bool:
+    """Tell whether all under an incident's device were without power in the outage that goes on in it.
+
+    Those still out after it may turn out to be some of a larger outage, which began for all others with their calls.
+    """
+    if state.tree is None:
+        return True
+    device = incident.device.id
+    above = (device, *(step[0] for step in state.path(device)))
+    return any(state.restored[one].incident_id == incident.continues for one in above if one in state.restored)
 
 
 def _absorbed(state: AreaState, event: e.IncidentAbsorbed) -> None:

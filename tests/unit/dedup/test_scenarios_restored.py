@@ -261,6 +261,35 @@ def test_who_is_still_out_after_power_was_back_is_in_a_nested_outage_that_began_
     assert storm.order_of(still).reason == "still_out"
 
 
+def test_an_outage_above_what_was_restored_began_with_its_own_calls_for_those_who_had_power(storm: Timeline) -> None:
+    """A transformer is repaired after an hour; one is still out there, and then the switch above opens."""
+    first = storm.at(0).report("A0TR00024", account="A1")
+    closed = storm.order_of(first)
+    storm.at(60).crew(closed.order_id, ProgressStage.RESTORED)
+    still = storm.at(75).report("A0TR00024", account="A2")
+    nested = storm.incident_of(still)
+    assert (nested.device.id, nested.out_since) == ("A0TR00024", minute(0))
+    storm.at(75.5).report("A0TR00023", account="A3")
+    storm.at(76).report("A0TR00026", account="A4")
+
+    above = storm.incident_of(still)
+    assert above.device.id not in ("A0TR00024", closed.device.id)
+    assert above.began_at == minute(75), "nobody else was without power in that hour"
+
+
+def test_an_outage_that_goes_on_below_what_was_restored_moves_there_and_goes_on(storm: Timeline) -> None:
+    """The switch's outage is said to be over; who still calls shows that all of it goes on."""
+    for n, device in enumerate(("A0TR00023", "A0TR00024", "A0TR00026", "A0TR00028")):
+        first = storm.at(n / 10).report(device)
+    closed = storm.order_of(first)
+    storm.at(60).crew(closed.order_id, ProgressStage.RESTORED)
+    for n, device in enumerate(("A0TR00023", "A0TR00024", "A0TR00026", "A0TR00028")):
+        still = storm.at(75 + n / 10).report(device)
+    below = storm.incident_of(still)
+    assert below.device.id not in ("A0TR00023", "A0TR00024", "A0TR00026", "A0TR00028")
+    assert (below.continues, below.out_since) == (closed.incident_id, minute(0))
+
+
 @pytest.mark.parametrize("said_by", ["crew", "device"])
 def test_who_called_well_after_power_was_back_goes_on_by_themselves_though_the_word_came_after_them(
     storm: Timeline, said_by: str
