@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     _Compare = Callable[[Told | None], Tell | Quiet]
 
+_DANGER: Final = "hazard"
+"""Kind of an incident (``incident.changed.v1``): danger to life, whether or not power is out."""
 _MOST_IN_VAIN: Final = 3
 """After so many words in a row that failed, a gateway that refuses is asked again only with what is other news."""
 
@@ -175,7 +177,7 @@ def needs_notice(
     if standing.state is IncidentState.RESTORED:
         if told is not None and told.stage == Stage.RESTORED:
             return Quiet.ALREADY_TOLD
-        return Tell(Stage.RESTORED, max(standing.state_since, last), Template.RESTORED)
+        return Tell(Stage.RESTORED, max(standing.state_since, last), _over(standing))
     etr = standing.etr if standing.etr is not None and standing.etr > now else None
     if told is None:
         knew = standing.known_since is not None and standing.known_since <= first
@@ -185,6 +187,11 @@ def needs_notice(
     if etr is None and standing.etr is not None and passed is not None:
         return _has_passed(standing, last, told, now - passed)
     return _next_word(standing, etr, last, told, etr_moved_by)
+
+
+def _over(standing: Standing) -> Template:
+    """Return the text that a crew is done: of a danger it is no word about power, which may be out at the same home."""
+    return Template.DANGER_OVER if standing.kind == _DANGER else Template.RESTORED
 
 
 def _first_word(standing: Standing, etr: datetime | None, joined: int, *, knew: bool) -> Tell:
@@ -245,7 +252,7 @@ def waits_in_vain(verdict: Quiet, told: Sequence[Told]) -> bool:
 def present(standing: Standing, *, joined_revision: int, now: datetime) -> Tell:
     """Return what is true of a report's incident now, for a customer who asks."""
     if standing.state is IncidentState.RESTORED:
-        return Tell(Stage.RESTORED, standing.state_since, Template.RESTORED)
+        return Tell(Stage.RESTORED, standing.state_since, _over(standing))
     if standing.etr is not None and standing.etr > now:
         return Tell(Stage.ETR_SET, standing.etr_since, Template.ETR_SET, standing.etr)
     knew = standing.state_since > 0 or (standing.known_since is not None and standing.known_since <= joined_revision)

@@ -73,6 +73,8 @@ class Template(StrEnum):
     ETR_CHANGED = "etr_changed"
     ETR_PASSED = "etr_passed"
     RESTORED = "restored"
+    DANGER_OVER = "danger_over"
+    """The same of a danger: the crew is done with it, which says nothing of power."""
     ANSWERED = "answered"
     ANSWERED_ARREARS = "answered_arrears"
     ANSWERED_ALREADY_RESTORED = "answered_already_restored"

@@ -53,6 +53,20 @@ def test_everyone_hears_of_an_estimate_and_of_the_restoration(memory, snapshots)
     assert {one.replaces for one in restored} == {(snapshots.id(1), snapshots.id(n)) for n in (1, 2, 3)}
 
 
+def test_once_a_danger_is_dealt_with_its_customer_does_not_hear_that_power_is_back(memory, snapshots):
+    """The outage at the same home goes on: the crew made the wire safe, and another is still on the way."""
+    out = snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])
+    smoke = {"kind": "hazard", "hazards": ("smoke",)}
+    memory.take([out, snapshots.changed(2, 1, joined=[snapshots.member(2, 1)], **smoke)])
+
+    over = snapshots.changed(2, 2, state=IncidentState.RESTORED, restored_at=snapshots.now, **smoke)
+    (told,) = memory.take([over])
+
+    assert (told.stage, told.template, told.restored_at) == (Stage.RESTORED, Template.DANGER_OVER, snapshots.now)
+    asked = present(memory.standings[over.incident_id], joined_revision=1, now=snapshots.now)
+    assert asked.template is Template.DANGER_OVER, "nor does who asks"
+
+
 def test_a_customer_who_reported_twice_is_told_once(memory, snapshots):
     together = memory.take([snapshots.changed(1, 1, joined=[snapshots.member(1, 1), snapshots.member(2, 1)])])
     later = memory.take([snapshots.changed(1, 2, joined=[snapshots.member(3, 1)])])
