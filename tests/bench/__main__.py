@@ -14,7 +14,21 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import callers, claims, day, drain, intake, latency, network, orders, overload, replay, scale, seats
+from tests.bench import (
+    callers,
+    claims,
+    day,
+    drain,
+    intake,
+    joining,
+    latency,
+    network,
+    orders,
+    overload,
+    replay,
+    scale,
+    seats,
+)
 from tests.bench.grids import Grids
 from tests.bench.plan import Plan, Work
 from tests.bench.report import Results
@@ -32,6 +46,7 @@ MEASUREMENTS: dict[str, Callable[[Plan], None]] = {
     "orders": orders.measure,
     "network": network.measure,
     "scale": scale.measure,
+    "joining": joining.measure,
     "claims": claims.measure,
     "day": day.measure,
     "seats": seats.measure,

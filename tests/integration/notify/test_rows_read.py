@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from services.notify import fan_out
+from tests.integration.notify.outage import fill
 from tests.unit.notify.snapshots import NOW
 
 pytestmark = pytest.mark.integration
@@ -18,31 +19,6 @@ JOIN = 100
 MOST = 10 * JOIN
 """Rows of one step of a plan, for a hundred reports; an outage that is read has fifty times as many."""
 MIDDLE = UUID(int=1 << 127)
-_FILL = (
-    """
-INSERT INTO incident (incident_id, revision, state, etr_since, state_since, changed_at, area)
-VALUES ($1, 100, 'predicted', 0, 0, $2, 'A1')
-""",
-    """
-INSERT INTO recipient (recipient_id, channel, address, link_id)
-SELECT md5('p' || n)::uuid, 'sms', '+86139' || n, md5('l' || n)::uuid FROM generate_series(1, $1::int) AS n
-""",
-    """
-INSERT INTO report (report_id, ticket_id, ticket_ref, language, recipient_id, turn)
-SELECT md5('r' || n)::uuid, md5('t' || n)::uuid, 'T' || n, 'zh-CN', md5('p' || n)::uuid, 2 - (n % 50 = 0)::int
-FROM generate_series(1, $1::int) AS n
-""",
-    """
-INSERT INTO subscription SELECT $2::uuid, md5('r' || n)::uuid, 1 + n / 300, 0, $3 FROM generate_series(1, $1::int) AS n
-""",
-    """
-INSERT INTO notice (notice_id, recipient_id, channel, incident_id, report_id, ticket_ref, language, stage, revision,
-                    template, caused_at, rules, made_at, state, sent_at, attempts)
-SELECT md5('n' || n)::uuid, md5('p' || n)::uuid, 'sms', $2::uuid, md5('r' || n)::uuid, 'T' || n, 'zh-CN', 'received',
-       1 + n / 300, 'received', $3, 'x', $3, 'sent', $3, 1
-FROM generate_series(1, $1::int) AS n
-""",
-)
 
 
 class Read:
@@ -79,11 +55,8 @@ def steps_most(plan):
 @pytest.fixture(params=["auto", "force_generic_plan"])
 async def reading(desk, request):
     """A connection to tables in which nearly all is of one outage, as Postgres knows of them."""
-    outage = desk.make.id(1)
     async with desk.pool.acquire() as connection:
-        for query, args in zip(_FILL, ((outage, NOW), (OUTAGE,), (OUTAGE,), *[(OUTAGE, outage, NOW)] * 2), strict=True):
-            await connection.execute(query, *args)
-        await connection.execute("ANALYZE incident, recipient, report, subscription, notice")
+        await fill(connection, desk.make.id(1), OUTAGE, NOW)
         await connection.execute(f"SET plan_cache_mode = {request.param}")
         yield Read(connection)
         await connection.execute("RESET plan_cache_mode")
