@@ -119,10 +119,18 @@ class LogClient:
             NoOffsetForPartitionError: an assigned partition is not sought yet.
             OffsetOutOfRangeError: the log does not have the place that was sought.
             KafkaError: it cannot be read now.
+            StuckError: the client is in its group no more and never will be again.
         """
-        return await self._consumer.getmany(  # type: ignore[no-any-return] # likewise
-            *partitions, timeout_ms=timeout_ms, max_records=most
-        )
+        try:
+            return await self._consumer.getmany(  # type: ignore[no-any-return] # likewise
+                *partitions, timeout_ms=timeout_ms, max_records=most
+            )
+        except KafkaError as error:
+            # Ended by what aiokafka does not expect (a cluster that names no broker while it starts), it is not begun
+            # again: each fetch raises the same for ever.
+            if self._consumer._coordinator._coordination_task.done():  # noqa: SLF001 - nothing else tells
+                raise StuckError(f"the Kafka client has left its group for good: {error}") from error
+            raise
 
     def led(self, partitions: Collection[TopicPartition]) -> list[TopicPartition]:
         """Return partitions less those that no broker leads now.

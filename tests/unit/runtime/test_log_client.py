@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from services.runtime import log_client
 from services.runtime.errors import StuckError
@@ -54,3 +55,19 @@ async def test_one_whose_broker_answers_others_is_broken(monkeypatch: pytest.Mon
     await silences(client)
     with pytest.raises(StuckError):
         await client.ends([AT])
+
+
+@pytest.mark.parametrize(("ended", "raised"), [(True, StuckError), (False, KafkaError)])
+async def test_one_whose_part_in_the_group_has_ended_is_broken(
+    monkeypatch: pytest.MonkeyPatch, ended: bool, raised: type[Exception]
+) -> None:
+    """A process that began while its cluster named no broker yet waited for ever, also once it did."""
+
+    async def getmany(*_partitions: TopicPartition, **_how: int) -> Any:
+        raise KafkaError("Unexpected error during coordination AssertionError('Did we not perform bootstrap?')")
+
+    client = await a_silent_client(monkeypatch, answering={2})
+    coordinator = SimpleNamespace(_coordination_task=SimpleNamespace(done=lambda: ended))
+    client._consumer = SimpleNamespace(getmany=getmany, _coordinator=coordinator)
+    with pytest.raises(raised):
+        await client.fetch([AT], timeout_ms=1, most=1)
