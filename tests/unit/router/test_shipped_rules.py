@@ -53,6 +53,67 @@ def test_a_ticket_sits_where_its_people_are(
     assert (ticket.queue, ticket.priority) == (queue, priority)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "收割机过去把线挂断了",
+        "高压县断在河里",
+        "沟边那线还躺着呢快来人",
+        "两个男娃翻进配电室了",
+        "翻到变压器台子上掏鸟蛋",
+    ],
+)
+def test_a_danger_is_heard_however_it_is_told(text: str) -> None:
+    assert after(contact(text=text), located=NOWHERE).priority is Priority.EMERGENCY
+
+
+@pytest.mark.parametrize(
+    ("text", "queue"),
+    [
+        ("电线杆上的警示牌掉下来了", "emergency"),  # only suspected: a person looks, no crew goes
+        ("请查验线路, 预防火灾", "service_request"),
+        ("申请查线, 以免引发火灾", "service_request"),
+        ("家属用制氧机如何登记", "consultation"),
+    ],
+)
+def test_what_is_to_be_prevented_or_is_of_no_wire_is_no_danger(text: str, queue: str) -> None:
+    ticket = after(contact(text=text), located=AT_HOME)
+    assert not ticket.classification.hazards
+    assert ticket.queue in {queue, "general"}
+
+
+@pytest.mark.parametrize(
+    "text", ["电线发烫, 快来, 免得着火", "防止触电, 线已经掉在地上", "网线还好, 电线断了", "呼吸机没电了, 之前登记过"]
+)
+def test_a_danger_beside_what_is_to_be_prevented_is_still_one(text: str) -> None:
+    assert after(contact(text=text), located=NOWHERE).priority is Priority.EMERGENCY
+
+
+@pytest.mark.parametrize(
+    ("text", "business_type", "fault"),
+    [
+        ("咋又黑了", "fault_report", "outage"),
+        ("是不是停电了", "fault_report", "outage"),
+        ("不是停电是电压太低", "fault_report", "voltage"),
+        ("门口电缆老化了", "fault_report", "facility"),
+        ("上午报的修没人接", "fault_report", "outage"),
+        ("前面报修那个取消了吧", "consultation", None),
+        ("我的增容批下来没", "enquiry", None),
+        ("换个电表要收费吗", "consultation", None),
+        ("到现在没赔我", "complaint", None),
+        ("立杆没有经过我们同意", "complaint", None),
+        ("他家线从墙外头接的不走表", "whistleblow", None),
+        ("网站太难用", "opinion", None),
+        ("想校一下电表", "service_request", None),
+    ],
+)
+def test_what_is_wanted_is_heard_in_the_words_people_have_for_it(
+    text: str, business_type: str, fault: str | None
+) -> None:
+    about = after(contact(text=text), located=NOWHERE).classification
+    assert (about.business_type, about.fault) == (business_type, fault)
+
+
 def test_a_report_that_dedup_gave_back_goes_to_those_who_locate() -> None:
     ticket = settle(after(contact(text="停电了")), answered=False, reason="device_unknown", rules=SHIPPED, now=NOON)
     assert (ticket.queue, ticket.state, ticket.needs_person) == ("locate", TicketState.QUEUED, "device_unknown")
