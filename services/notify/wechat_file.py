@@ -43,6 +43,8 @@ _USUALLY: Final = {
     Template.RECEIVED_STORM: Template.RECEIVED,
     Template.ETR_PASSED: Template.JOINED_KNOWN,
     Template.JOINED_KNOWN_ETR: Template.JOINED_KNOWN,
+    Template.DANGER_KNOWN: Template.WITH_PERSON,
+    Template.DANGER_ETR: Template.WITH_PERSON,
     Template.DANGER_OVER: Template.ANSWERED,
     Template.ANSWERED_ARREARS: Template.ANSWERED,
     Template.ANSWERED_ALREADY_RESTORED: Template.ANSWERED,

@@ -50,6 +50,8 @@ PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
         Template.ETR_CHANGED: {"etr"},
         Template.ETR_PASSED: set[str](),
         Template.RESTORED: {"restored_at"},
+        Template.DANGER_KNOWN: set[str](),
+        Template.DANGER_ETR: {"etr"},
         Template.DANGER_OVER: {"restored_at"},
         Template.ANSWERED: set[str](),
         Template.ANSWERED_ARREARS: set[str](),
@@ -64,6 +66,8 @@ _SAMPLE: Final = dict.fromkeys(("ref", "etr", "restored_at", "closed_at"), "0000
 _USUALLY: Final = {
     Template.RECEIVED_STORM: Template.RECEIVED,
     Template.ETR_PASSED: Template.JOINED_KNOWN,
+    Template.DANGER_KNOWN: Template.WITH_PERSON,
+    Template.DANGER_ETR: Template.WITH_PERSON,
     Template.DANGER_OVER: Template.ANSWERED,
     Template.ANSWERED_PLANNED: Template.ANSWERED,
     Template.CLOSED: Template.ANSWERED,

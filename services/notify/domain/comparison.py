@@ -16,7 +16,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import IncidentState
-from services.notify.domain.notice import FAILED, Quiet, Reach, Stage, Tell, Template
+from services.notify.domain.notice import FAILED, Quiet, Reach, Stage, Tell, Template, of_danger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -101,7 +101,9 @@ def next_word(
     perhaps = next((one for one in reversed(told) if one.reach is not Reach.LOST), None)
     if perhaps is not None and perhaps.reach in unsure:
         verdict = _if_in_doubt(standing, perhaps, verdict, compare)
-    return verdict if isinstance(verdict, Quiet) else _unless_in_vain(standing, verdict, told, unsure, compare)
+    if isinstance(verdict, Tell):
+        verdict = _unless_in_vain(standing, verdict, told, unsure, compare)
+    return _worded(standing, verdict) if isinstance(verdict, Tell) else verdict
 
 
 def _after_all(standing: Standing, told: Sequence[Told], compare: _Compare) -> Tell | Quiet:
@@ -177,7 +179,7 @@ def needs_notice(
     if standing.state is IncidentState.RESTORED:
         if told is not None and told.stage == Stage.RESTORED:
             return Quiet.ALREADY_TOLD
-        return Tell(Stage.RESTORED, max(standing.state_since, last), _over(standing))
+        return Tell(Stage.RESTORED, max(standing.state_since, last), Template.RESTORED)
     etr = standing.etr if standing.etr is not None and standing.etr > now else None
     if told is None:
         knew = standing.known_since is not None and standing.known_since <= first
@@ -187,11 +189,6 @@ def needs_notice(
     if etr is None and standing.etr is not None and passed is not None:
         return _has_passed(standing, last, told, now - passed)
     return _next_word(standing, etr, last, told, etr_moved_by)
-
-
-def _over(standing: Standing) -> Template:
-    """Return the text that a crew is done: of a danger it is no word about power, which may be out at the same home."""
-    return Template.DANGER_OVER if standing.kind == _DANGER else Template.RESTORED
 
 
 def _first_word(standing: Standing, etr: datetime | None, joined: int, *, knew: bool) -> Tell:
@@ -251,9 +248,16 @@ def waits_in_vain(verdict: Quiet, told: Sequence[Told]) -> bool:
 
 def present(standing: Standing, *, joined_revision: int, now: datetime) -> Tell:
     """Return what is true of a report's incident now, for a customer who asks."""
-    if standing.state is IncidentState.RESTORED:
-        return Tell(Stage.RESTORED, standing.state_since, _over(standing))
-    if standing.etr is not None and standing.etr > now:
-        return Tell(Stage.ETR_SET, standing.etr_since, Template.ETR_SET, standing.etr)
     knew = standing.state_since > 0 or (standing.known_since is not None and standing.known_since <= joined_revision)
-    return _first_word(standing, None, joined_revision, knew=knew)
+    if standing.state is IncidentState.RESTORED:
+        tell = Tell(Stage.RESTORED, standing.state_since, Template.RESTORED)
+    elif standing.etr is not None and standing.etr > now:
+        tell = Tell(Stage.ETR_SET, standing.etr_since, Template.ETR_SET, standing.etr)
+    else:
+        tell = _first_word(standing, None, joined_revision, knew=knew)
+    return _worded(standing, tell)
+
+
+def _worded(standing: Standing, tell: Tell) -> Tell:
+    """Say of a danger nothing about power, which may be on at the same home, or out by an outage of its own."""
+    return replace(tell, template=of_danger(tell.template)) if standing.kind == _DANGER else tell

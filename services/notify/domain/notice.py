@@ -73,8 +73,12 @@ class Template(StrEnum):
     ETR_CHANGED = "etr_changed"
     ETR_PASSED = "etr_passed"
     RESTORED = "restored"
+    DANGER_KNOWN = "danger_known"
+    """Of a danger, which says nothing of power: it is known, and what to keep away from."""
+    DANGER_ETR = "danger_etr"
+    """And when the crew expects to be done with it."""
     DANGER_OVER = "danger_over"
-    """The same of a danger: the crew is done with it, which says nothing of power."""
+    """And that the crew is done with it."""
     ANSWERED = "answered"
     ANSWERED_ARREARS = "answered_arrears"
     ANSWERED_ALREADY_RESTORED = "answered_already_restored"
@@ -84,10 +88,25 @@ class Template(StrEnum):
     CLOSED = "closed"
 
 
+_OF_DANGER: Final = {
+    Template.RECEIVED: Template.DANGER_KNOWN,
+    Template.RECEIVED_STORM: Template.DANGER_KNOWN,
+    Template.JOINED_KNOWN: Template.DANGER_KNOWN,
+    Template.JOINED_KNOWN_ETR: Template.DANGER_ETR,
+    Template.ETR_SET: Template.DANGER_ETR,
+    Template.ETR_CHANGED: Template.DANGER_ETR,
+    Template.ETR_PASSED: Template.DANGER_KNOWN,
+    Template.RESTORED: Template.DANGER_OVER,
+}
 _WITHOUT_ETR: Final = {
     Template.JOINED_KNOWN_ETR: Template.JOINED_KNOWN,
     Template.ANSWERED_PLANNED: Template.ANSWERED,
 }
+
+
+def of_danger(template: Template) -> Template:
+    """Return the text that says of a danger what another says of an outage: power may be on at the same home, or out."""
+    return _OF_DANGER[template]
 
 
 def without_etr(stage: Stage, template: Template, *, first_word: bool) -> Template | None:
@@ -100,7 +119,8 @@ def without_etr(stage: Stage, template: Template, *, first_word: bool) -> Templa
     """
     if template in _WITHOUT_ETR:
         return _WITHOUT_ETR[template]
-    return Template.JOINED_KNOWN if first_word or stage is Stage.ASKED else None
+    known = Template.DANGER_KNOWN if template is Template.DANGER_ETR else Template.JOINED_KNOWN
+    return known if first_word or stage in {Stage.ASKED, Stage.JOINED_KNOWN} else None
 
 
 class Quiet(StrEnum):

@@ -53,6 +53,28 @@ def test_everyone_hears_of_an_estimate_and_of_the_restoration(memory, snapshots)
     assert {one.replaces for one in restored} == {(snapshots.id(1), snapshots.id(n)) for n in (1, 2, 3)}
 
 
+def test_of_a_danger_nothing_is_said_about_power(memory, snapshots):
+    """The wire is down, and the light may be on."""
+    smoke = {"kind": "hazard", "hazards": ("smoke",)}
+    now, later = (snapshots.now + timedelta(hours=hours) for hours in (1, 3))
+    changes = [
+        snapshots.changed(1, 1, joined=[snapshots.member(1, 1)], storm=True, **smoke),
+        snapshots.changed(1, 2, etr=now, **smoke),
+        snapshots.changed(1, 3, etr=later, joined=[snapshots.member(2, 2)], **smoke),
+    ]
+    told = [one for change in changes for one in memory.take([change])]
+
+    assert [(one.stage, one.template) for one in told] == [
+        (Stage.RECEIVED, Template.DANGER_KNOWN),
+        (Stage.ETR_SET, Template.DANGER_ETR),
+        (Stage.ETR_CHANGED, Template.DANGER_ETR),
+        (Stage.JOINED_KNOWN, Template.DANGER_ETR),
+    ]
+    standing = memory.standings[changes[0].incident_id]
+    assert present(standing, joined_revision=1, now=snapshots.now).template is Template.DANGER_ETR
+    assert present(standing, joined_revision=1, now=later).template is Template.DANGER_KNOWN
+
+
 def test_once_a_danger_is_dealt_with_its_customer_does_not_hear_that_power_is_back(memory, snapshots):
     """The outage at the same home goes on: the crew made the wire safe, and another is still on the way."""
     out = snapshots.changed(1, 1, joined=[snapshots.member(1, 1)])

@@ -282,6 +282,9 @@ def test_who_asks_about_planned_work_hears_no_end_that_has_passed(until, templat
     [
         (Stage.JOINED_KNOWN, Template.JOINED_KNOWN_ETR, True, Template.JOINED_KNOWN),
         (Stage.ANSWERED, Template.ANSWERED_PLANNED, False, Template.ANSWERED),
+        (Stage.JOINED_KNOWN, Template.DANGER_ETR, False, Template.DANGER_KNOWN),
+        (Stage.ETR_SET, Template.DANGER_ETR, True, Template.DANGER_KNOWN),
+        (Stage.ETR_CHANGED, Template.DANGER_ETR, False, None),
         (Stage.ETR_SET, Template.ETR_SET, True, Template.JOINED_KNOWN),
         (Stage.ETR_SET, Template.ETR_SET, False, None),
         (Stage.ETR_CHANGED, Template.ETR_CHANGED, False, None),
