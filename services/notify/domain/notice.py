@@ -105,7 +105,7 @@ _WITHOUT_ETR: Final = {
 
 
 def of_danger(template: Template) -> Template:
-    """Return the text that says of a danger what another says of an outage: power may be on at the same home, or out."""
+    """Return the text that says of a danger what another says of an outage: power may be on at that home, or out."""
     return _OF_DANGER[template]
 
 

@@ -1,7 +1,7 @@
 """Which language a text is in: by its script where that is enough, else by a detector.
 
 Decided here: Tibetan, Mongolian, Yi and Hangul letters stand for one language each. Arabic, Cyrillic and Latin letters
-are shared, so CLD2 tells Uyghur from Kazakh (where no hamza does), Mongolian from Kazakh and Russian, Zhuang from
+are shared, so CLD2 tells Uyghur from Kazakh (where no letter does), Mongolian from Kazakh and Russian, Zhuang from
 English; what it does not tell, or tells as a language nobody here speaks, stays unsure. It names a language for any
 letters whatever ("asdf qwer" is English): where they are like none and no word is known, the text is in none. Chinese
 is Traditional where its characters are (Big5 has them, GB 2312 does not). Never here: a language nobody configured.
@@ -31,10 +31,18 @@ _LIKE_NONE: Final = 250
 to 2,500; keys struck at random 40 to 240, and so have some single words, which are listed."""
 _NUMBERED: Final = re.compile(r"\S*\d\S*")
 _LONGEST: Final = 1000  # characters are enough to tell a language by
-_KAZAKH: Final = re.compile("(?<![\u0600-\u06ff])[\u0621\u0674](?=[\u0600-\u06ff])")
-"""A hamza before a word: of the languages here, Kazakh alone has it; of few words the detector makes Uyghur."""
-_UYGHUR: Final = "\u0626"
-"""Stands before every vowel that begins a word in Uyghur, and in no Kazakh word."""
+_KAZAKH: Final = re.compile(
+    "(?<![\u0600-\u06ff])[\u0621\u0674](?=[\u0600-\u06ff])|[\u0639\u062d\u0675-\u0678]"
+    "|(?<![\u0600-\u06ff])[\u0627\u06d5\u0648\u06c7\u0649](?=[\u0600-\u06ff])"
+)
+"""A hamza before a word, ع or ح, or a vowel that begins a word by itself: of the languages here, Kazakh alone has them.
+
+Of few words the detector makes Uyghur.
+"""
+_NOT_KAZAKH: Final = re.compile(
+    "[\u0626\u063a\u062e\u06d0\u06c8\u0629\u062b\u0630\u0635\u0636\u0637\u0638\u0623\u0625\u0624]"
+)
+"""Letters of Uyghur (ئ stands before every vowel that begins a word) and of Arabic that no Kazakh word has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ def hear(text: str, scripts: Mapping[Script, Tongues], *, known: bool = False) -
         return Heard(traditional if traditional and _is_traditional(text) else tongues.otherwise, _SURE, detected=False)
     if not tongues.told:
         return Heard(tongues.otherwise, _SURE, detected=False)
-    if "kk" in tongues.told and _KAZAKH.search(text) and _UYGHUR not in text:
+    if "kk" in tongues.told and _KAZAKH.search(text) and not _NOT_KAZAKH.search(text):
         return Heard(tongues.told["kk"], _SURE, detected=False)
     if tongues.words is not None and script_of(_NUMBERED.sub(" ", text)) is not script:
         return None  # a number with letters in it is in no language

@@ -42,6 +42,9 @@ def test_an_outage_is_understood_in_every_language(language: str, outage: str, _
     [
         ("kk-Arab-CN", "توك ءۇزىلدى"),  # the common hamza: not every keyboard has the high one
         ("kk-Arab-CN", "توك ٴسوندى"),
+        ("kk-Arab-CN", "ۇيدە توك جوق"),
+        ("kk-Arab-CN", "توك جوق، قاراڭعى"),
+        ("ug-Arab-CN", "ئۆيدە توك يوق"),
         ("ug-Arab-CN", "توك ئۈزۈلدى"),
         ("mn-Cyrl", "Манайд цахилгаан байхгүй байна"),
         ("mn-Cyrl", "гэрэл унтарсан"),
