@@ -57,9 +57,7 @@ _METER_BOX: Final = re.compile(r"[(（]?(?:电?表箱|箱号|电表号)[:：]?\d
 """What some files have behind the address."""
 _DEVICE: Final = re.compile(r"\d组[#第]?\d{0,3}[#号]?(?:台[变区]|箱[变式]|配[变电]|公[变用]|专变|杆|变)")
 """卫星8组1号台变 is what a transformer is called."""
-_VILLAGE_OF_A_TOWN: Final = re.compile(
-    r"(?<=[镇乡])(?:(?:(?![路街])[\u4e00-\u9fff]){1,4}?(?<![农全们本这个各每那该整])|\d{1,2})村"
-)
+_VILLAGE_OF_A_TOWN: Final = re.compile(r"(?<=[镇乡])(?:(?![路街])[\u4e00-\u9fff]){1,4}?(?<![农全们本这个各每那该整])村")
 _VILLAGES: Final = ("村", "庄", "屯", "寨", "堡", "湾", "嘎查", "渔港", "连", "分场", "工区", "作业区")
 _LETTERED: Final = re.compile(r"([a-z])(\d?)")
 _BUILDING: Final = re.compile(r"(\d{1,4}|(?<![a-z])[a-z]\d?)栋")
