@@ -62,14 +62,15 @@ SELECT incident_id, urgent, after, now() AS now FROM fan_out
 ORDER BY looked_at, incident_id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 # OFFSET 0: by key, from the place on; joined otherwise, Postgres reads all reports before it for each piece.
-_PIECE: Final = """
+_PIECE_OF: Final = """
 SELECT s.report_id, r.recipient_id
 FROM subscription s
-CROSS JOIN LATERAL (SELECT recipient_id FROM report WHERE report_id = s.report_id OFFSET 0) AS r
+CROSS JOIN LATERAL (SELECT recipient_id FROM report WHERE report_id = s.report_id{whose} OFFSET 0) AS r
 WHERE s.incident_id = $1 AND s.report_id > $2 AND s.joined_revision > s.left_revision
 ORDER BY s.report_id LIMIT $3
 """
-_URGENT: Final = _PIECE.replace(" OFFSET", f" AND turn < {Turn.OTHERS:d} OFFSET")  # a number: an index has them
+_PIECE: Final = _PIECE_OF.format(whose="")
+_URGENT: Final = _PIECE_OF.format(whose=f" AND turn < {Turn.OTHERS:d}")  # a number: an index has them
 _GO_ON: Final = "UPDATE fan_out SET after = $2, looked_at = clock_timestamp() WHERE incident_id = $1"
 _ALL: Final = "UPDATE fan_out SET urgent = false, after = DEFAULT WHERE incident_id = $1"
 _DONE: Final = "DELETE FROM fan_out WHERE incident_id = $1"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from services.notify.domain.notice import Template
-from services.notify.wording import PLACEHOLDERS, checked_pattern
+from services.notify.wording import PLACEHOLDERS, USUALLY, checked_pattern
 from services.runtime.yaml_reading import Reader, line_of
 
 if TYPE_CHECKING:
@@ -40,16 +40,10 @@ _LONGEST: Final = {
     "name": 10,
 }
 _USUALLY: Final = {
-    Template.RECEIVED_STORM: Template.RECEIVED,
-    Template.ETR_PASSED: Template.JOINED_KNOWN,
+    **USUALLY,
     Template.JOINED_KNOWN_ETR: Template.JOINED_KNOWN,
-    Template.DANGER_KNOWN: Template.WITH_PERSON,
-    Template.DANGER_ETR: Template.WITH_PERSON,
-    Template.DANGER_OVER: Template.ANSWERED,
     Template.ANSWERED_ARREARS: Template.ANSWERED,
     Template.ANSWERED_ALREADY_RESTORED: Template.ANSWERED,
-    Template.ANSWERED_PLANNED: Template.ANSWERED,
-    Template.CLOSED: Template.ANSWERED,
 }
 """What carries a text that has no template of its own."""
 _SAMPLE: Final = {"ref": "0000-0000-000", "text": "x" * 500}

@@ -63,7 +63,7 @@ PLACEHOLDERS: Final[Mapping[Template, frozenset[str]]] = {
 }
 """What each text may say beside its words."""
 _SAMPLE: Final = dict.fromkeys(("ref", "etr", "restored_at", "closed_at"), "0000-0000-000")
-_USUALLY: Final = {
+USUALLY: Final[Mapping[Template, Template]] = {
     Template.RECEIVED_STORM: Template.RECEIVED,
     Template.ETR_PASSED: Template.JOINED_KNOWN,
     Template.DANGER_KNOWN: Template.WITH_PERSON,
@@ -210,13 +210,13 @@ class _File:
     def _language(self, tag: str, node: Node) -> _Language:
         fields = self._reader.fields(node, f"language {tag}", _LANGUAGE, _LANGUAGE)
         names = tuple(template.value for template in Template)
-        needed = tuple(template.value for template in Template if template not in _USUALLY)
+        needed = tuple(template.value for template in Template if template not in USUALLY)
         texts = self._reader.fields(fields["texts"], f"texts of {tag}", names, needed) if "texts" in fields else {}
         read = {
             Template(name): self._text(text, f"{tag}: {name}", PLACEHOLDERS[Template(name)], _shows_text)
             for name, text in texts.items()
         }
-        read |= {one: read[usual] for one, usual in _USUALLY.items() if one not in read and usual in read}
+        read |= {one: read[usual] for one, usual in USUALLY.items() if one not in read and usual in read}
         time = self._text(fields["time"], f"{tag}: time", _TIME_FIELDS, _shows_time) if "time" in fields else ""
         return _Language(time, read)
 

@@ -90,9 +90,8 @@ def _goes_on_there(state: AreaState, incident: Incident) -> bool:
     """
     if state.tree is None:
         return True
-    device = incident.device.id
-    above = (device, *(step[0] for step in state.path(device)))
-    return any(state.restored[one].incident_id == incident.continues for one in above if one in state.restored)
+    known = (state.restored.get(one) for one in state.upstream(incident.device.id))
+    return any(one is not None and one.incident_id == incident.continues for one in known)
 
 
 def _absorbed(state: AreaState, event: e.IncidentAbsorbed) -> None:

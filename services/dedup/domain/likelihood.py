@@ -198,17 +198,19 @@ class Likelihood:
 
     def silence(self, quiet: int, elapsed: float, callers: int) -> float:
         """Return the weighed log probability that ``quiet`` customers have not called yet, where so many have."""
-        if quiet <= 0:
-            return 0.0
-        return self._unheard(-self._weight * quiet * math.log1p(-self.called_by(elapsed)), callers)
+        return self._unheard(self._expected(quiet, elapsed), callers)
 
     def are_few(self, customers: int, callers: int, elapsed: float) -> bool:
         """Tell whether so few of the customers called that it is rather one of the outages that fewer report."""
-        expected = -self._weight * max(0, customers - callers) * math.log1p(-self.called_by(elapsed))
+        expected = self._expected(customers - callers, elapsed)
         return self._unheard(expected, callers) > -expected
 
+    def _expected(self, quiet: int, elapsed: float) -> float:
+        """Return how many of ``quiet`` customers would usually have called by then, weighed."""
+        return -self._weight * quiet * math.log1p(-self.called_by(elapsed)) if quiet > 0 else 0.0
+
     def _unheard(self, expected: float, callers: int) -> float:
-        """Return the same where ``expected`` more would usually have called; it falls with both."""
+        """Return what silence says where ``expected`` more would usually have called; it falls with both."""
         if expected <= max(callers, self._few_margin):
             return -expected  # as many as usual called, or it is no surprise that they did not
         return max(-expected, math.lgamma(callers) - callers * math.log1p(expected) - self._few_margin)

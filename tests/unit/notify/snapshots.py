@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.contracts.messages import IncidentChanged, Member, ReportSettled
 from services.contracts.values import Channel, DeviceRef, Etr, IncidentState, ProgressStage, Recipient
 from services.notify.domain.comparison import Calm
-from services.notify.domain.decide import Book, Decision, decide
+from services.notify.domain.decide import Book, Decision, _homes, decide
 from services.notify.domain.incident import Standing, Subscription, fold
 from services.notify.domain.notice import Held, Notice, Quiet, Reach, Reporter, Stage, Told
 
@@ -91,15 +91,13 @@ class Memory:
 
     def _has_another_in(self, who: UUID, incident: UUID) -> bool:
         """Tell whether a report of the customer is in the incident: what it has to say stays said, then."""
-        active = [one for one in self.subscriptions.values() if one.active]
-        latest: dict[UUID, datetime] = {}
-        for one in active:
-            latest[one.report_id] = max(one.joined_at, latest.get(one.report_id, one.joined_at))
+        homes = _homes(self.subscriptions.values(), {})
         return any(
-            one.incident_id == incident
-            and one.joined_at == latest[one.report_id]
+            one.active
+            and one.incident_id == incident
+            and one.joined_at == homes[one.report_id]
             and self.reporters[one.report_id].recipient_id == who
-            for one in active
+            for one in self.subscriptions.values()
         )
 
     def send(self) -> None:
