@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 5
 """Reasons against one command that are told at most."""
+MOST_MOVED: Final = 10_000
+"""Reports that a command takes to another incident. They move in one transaction, which ends after 30 s, and orders of the
+area wait for it: of 100,000 seven seconds of a processor, and two rows for each."""
 
 
 class RefusedError(Exception):
@@ -201,6 +204,25 @@ class Acting:
         seq = self.number()
         self.number()
         self.events.append(e.ReportMoved(report, source, target, seq, rule, self.why, author=self.command.author))
+
+    def movable(self, field: str, large: Incident, other: Incident) -> None:
+        """Refuse to move more reports than can be moved at once, and say how the same is reached.
+
+        Args:
+            field: Of the command.
+            large: Whose reports would all move.
+            other: Where to.
+
+        Raises:
+            RefusedError: they are too many.
+        """
+        if len(large.reports) <= MOST_MOVED:
+            return
+        why = f"incident {large.incident_id} has {len(large.reports)} reports, of which {MOST_MOVED} can move at once"
+        way = "relate the two instead"
+        if len(other.reports) <= MOST_MOVED and large.kind is e.Kind.OUTAGE and other.kind is not e.Kind.HAZARD:
+            way = f"merge incident {other.incident_id} into it instead, and confirm it at the device that is right"
+        raise RefusedError((field, f"{why}: {way}"))
 
     def settle(self, target: Incident | Subject, sources: Iterable[Incident], rule: Rule) -> tuple[Closed, ...]:
         """Count anew what was regrouped, bring the orders in line, and set aside what is empty.

@@ -55,6 +55,7 @@ def _merge(acting: Acting) -> Done:
         raise RefusedError(
             ("incident_id", "danger is never merged away: it keeps its own order; relate the two instead")
         )
+    acting.movable("incident_id", source, target)
     return _regroup(acting, [(key, source) for key in source.reports], target, Rule.MERGED)
 
 

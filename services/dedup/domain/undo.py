@@ -84,6 +84,8 @@ def _ungroup(acting: Acting, done: Done) -> None:
     moves = [(report, source) for report, source in done.moves if source is not None]
     _check_reports(acting, done, [report for report, _ in moves], target)
     _check_sources(acting, done, target)
+    if done.opened:
+        acting.movable("undoes", target, _known(state, moves[0][1]))
     back = [(key, moves[0][1]) for key in target.reports] if done.opened else moves
     if not done.opened and len(back) == len(target.reports):
         way = _in_the_way(acting, done, [target.incident_id])
