@@ -16,9 +16,10 @@ from services.dedup import metrics
 from services.dedup.domain.acts import NetworkChange
 from services.dedup.levels_file import load_levels
 from services.dedup.rules_file import load_rules
+from services.dedup.store.incident_pages import count_proposed
 from services.dedup.store.network import count_moved
 from services.dedup.store.storms import count_stormy
-from services.dedup.store.views import count_open, count_proposed
+from services.dedup.store.views import count_open
 from services.grid.operating import switched_areas
 from services.grid.store import current_version
 from services.runtime import clock

@@ -92,6 +92,11 @@ CREATE INDEX IF NOT EXISTS incident_due ON incident (arrive_by)
 CREATE INDEX IF NOT EXISTS incident_open ON incident (area) WHERE state IN ('predicted', 'confirmed');
 CREATE INDEX IF NOT EXISTS incident_restored ON incident (area, restored_at) WHERE state = 'restored';
 CREATE INDEX IF NOT EXISTS incident_by_age ON incident (opened_at, incident_id);
+-- Lists, which cost what they show (incident_pages.py).
+CREATE INDEX IF NOT EXISTS incident_listed ON incident (state, opened_at, incident_id);
+CREATE INDEX IF NOT EXISTS incident_listed_in ON incident (area, state, opened_at, incident_id);
+CREATE INDEX IF NOT EXISTS incident_of_parts ON incident (incident_id)
+    WHERE state IN ('predicted', 'confirmed') AND part_plans <> '{}';
 -- IEEE 1366: what began in a time, or before it and was out then.
 CREATE INDEX IF NOT EXISTS incident_begun ON incident (area, coalesce(out_since, opened_at), restored_at);
 CREATE INDEX IF NOT EXISTS incident_out_since ON incident (out_since) WHERE out_since IS NOT NULL;
@@ -230,6 +235,8 @@ CREATE INDEX IF NOT EXISTS command_undoable_plan ON command (area, seq) WHERE un
 CREATE UNIQUE INDEX IF NOT EXISTS command_undecided ON command (subject) WHERE outcome IS NULL;
 CREATE INDEX IF NOT EXISTS command_undoable ON command (area, seq) WHERE undoable;
 CREATE INDEX IF NOT EXISTS command_by_subject ON command (subject, accepted_at);
+CREATE INDEX IF NOT EXISTS command_by_age ON command (accepted_at, command_id);
+CREATE INDEX IF NOT EXISTS command_by_incident ON command USING gin (incidents);
 
 CREATE TABLE IF NOT EXISTS planned_outage (
     planned_id uuid        PRIMARY KEY,
@@ -244,6 +251,7 @@ CREATE TABLE IF NOT EXISTS planned_outage (
     changed_at timestamptz NOT NULL
 );
 CREATE INDEX IF NOT EXISTS planned_outage_by_area ON planned_outage (area, ends_at);
+CREATE INDEX IF NOT EXISTS planned_outage_by_end ON planned_outage (ends_at);
 
 -- The reports that a planned outage answered as they came: who hears of another end, and is an incident's again when it
 -- is withdrawn. Those of an incident for which a person accepted it are in that command.
@@ -279,6 +287,8 @@ CREATE TABLE IF NOT EXISTS outage_elsewhere (
 ALTER TABLE report ADD COLUMN IF NOT EXISTS erased_at timestamptz;
 -- Its source was cut off and posted it late: reported_at is right.
 ALTER TABLE report ADD COLUMN IF NOT EXISTS kept_back boolean NOT NULL DEFAULT false;
+CREATE INDEX IF NOT EXISTS report_waits ON report (reported_at, report_id)
+    WHERE outcome = 'needs_person' AND erased_at IS NULL;
 CREATE INDEX IF NOT EXISTS report_of_meter ON report (account_id) WHERE channel = 'api' AND account_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS report_of_meter_at ON report (received_at, report_id)
     WHERE channel = 'api' AND account_id IS NOT NULL;

@@ -18,6 +18,7 @@ from services.dedup.domain.acts import NetworkChange
 from services.dedup.keys import Scope
 from services.dedup.store import views
 from services.dedup.store.columns import etr_of
+from services.dedup.store.incident_pages import page_of_incidents
 from services.runtime import clock
 from services.runtime.etags import ETAG, etag
 from services.runtime.keys import let_in
@@ -180,7 +181,7 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         since = read_cursor(after)
         async with connected(pool) as connection:
             states = [one.value for one in state] if state else None
-            rows = await views.page_of_incidents(
+            rows = await page_of_incidents(
                 connection, states, area, since, limit + 1, proposed=proposed_plan, now=clock.now()
             )
         page, following = cut(rows, limit, "opened_at", "incident_id")

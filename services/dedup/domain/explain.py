@@ -5,7 +5,7 @@ Said from the area as it stands now. Never here: a decision.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain import events as e
 from services.dedup.domain.decided_by import Rule
@@ -13,15 +13,23 @@ from services.dedup.domain.planning import proposed_plan
 from services.dedup.domain.what_if import MOST_CALLS, calls_that_lift, silence_that_moves
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from uuid import UUID
 
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.state import AreaState
 
+_UNTRIED: Final = "More calls, or none, may move it: which, is not tried where so many have reported."
 
-def considered(state: AreaState, device: str | None, at: datetime, home: UUID | None) -> list[str]:
-    """Return what was looked at for a report made at ``device`` at a time (``report.made_at``), from there upwards."""
+
+def considered(
+    state: AreaState, device: str | None, at: datetime, home: UUID | None, counts: Mapping[UUID, int]
+) -> list[str]:
+    """Return what was looked at for a report made at ``device`` at a time (``report.made_at``), from there upwards.
+
+    ``counts``: reports of each open incident, of which the state may not have all.
+    """
     leaf = state.leaf(device)
     if leaf is None:
         return ["No device of the network in force is known for it."]
@@ -33,9 +41,7 @@ def considered(state: AreaState, device: str | None, at: datetime, home: UUID | 
         if there is not None:
             incident = state.incidents[there]
             own = "its own" if there == home else "another"
-            said.append(
-                f"incident {there} stands there ({own}, {len(incident.reports)} reports, {incident.state.value})"
-            )
+            said.append(f"incident {there} stands there ({own}, {counts[there]} reports, {incident.state.value})")
         if state.telemetry.open(one):
             said.append("telemetry shows it open")
         elif state.telemetry.closed(one, at):
@@ -48,8 +54,11 @@ def considered(state: AreaState, device: str | None, at: datetime, home: UUID | 
     return words
 
 
-def would_change(state: AreaState, report: UUID, reason: str, now: datetime) -> list[str]:
-    """Return what would put a report elsewhere as of ``now``: which calls, which silence, which word of a person."""
+def would_change(state: AreaState, report: UUID, reason: str, now: datetime, *, tries: bool = True) -> list[str]:
+    """Return what would put a report elsewhere as of ``now``: which calls, which silence, which word of a person.
+
+    ``tries``: whether calls and silence are tried, for which the state must have all its reports.
+    """
     if report in state.waiting:
         if reason in {Rule.PLANNED.value, Rule.ARREARS.value}:  # its place is known
             return ["A person sees to it: the customer depends on power.", *_settled(reason)]
@@ -79,12 +88,20 @@ def would_change(state: AreaState, report: UUID, reason: str, now: datetime) -> 
         why = "a person arranged it" if incident.pinned else "it was confirmed"
         words.append(f"Only a person moves it now, as {why}.")
     else:
-        if incident.kind is e.Kind.OUTAGE:
-            words += [_calls(state, report, incident, now), _silence(state, report, incident)]
+        words += _by_itself(state, report, incident, now, tries=tries)
         words.append(f"Telemetry that shows {incident.device.id} closed, or its meters on, speaks against it.")
         words.append("A crew on the spot, or a dispatcher who confirms a device, settles where it is.")
     words.append(f"A dispatcher can move it or split it off: POST /v1/incidents/{incident.incident_id}/move or /split.")
     return words
+
+
+def _by_itself(state: AreaState, report: UUID, incident: Incident, now: datetime, *, tries: bool) -> list[str]:
+    """Say what more calls, or none, would do."""
+    if incident.kind is not e.Kind.OUTAGE:
+        return []
+    if not tries:
+        return [_UNTRIED]
+    return [_calls(state, report, incident, now), _silence(state, report, incident)]
 
 
 def _calls(state: AreaState, report: UUID, incident: Incident, now: datetime) -> str:

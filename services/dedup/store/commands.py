@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from services.dedup.store.acts import subject
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from uuid import UUID
 
     import asyncpg
 
@@ -25,12 +25,19 @@ SELECT command_id, area, action, subject, body, author, accepted_at, outcome, wr
 FROM command
 """
 _COMMAND: Final = f"{_SHOWN} WHERE command_id = $1"
-_COMMANDS: Final = f"""
-{_SHOWN}
-WHERE ($1::uuid IS NULL OR subject = $1 OR $1 = ANY(incidents))
-  AND ($2::timestamptz IS NULL OR (accepted_at, command_id) < ($2, $3::uuid))
-ORDER BY accepted_at DESC, command_id DESC LIMIT $4
+_BEFORE: Final = """
+(accepted_at, command_id) < (coalesce($1::timestamptz, 'infinity'), $2::uuid)
+ORDER BY accepted_at DESC, command_id DESC LIMIT $3
 """
+_COMMANDS: Final = f"{_SHOWN} WHERE {_BEFORE}"
+# A thing has few: found by what they are about, never by looking through all from the last on.
+_ABOUT: Final = f"""
+WITH about AS MATERIALIZED (
+    SELECT command_id FROM command WHERE subject = $4
+    UNION SELECT command_id FROM command WHERE incidents @> ARRAY[$4::uuid]
+)
+{_SHOWN} WHERE command_id IN (TABLE about) AND {_BEFORE}
+"""  # noqa: S608 - ours
 _PLANNED: Final = """
 SELECT * FROM planned_outage
 WHERE ($1::text IS NULL OR area = $1) AND ends_at > $2
@@ -58,8 +65,8 @@ async def commands_about(
     connection: Connection, about: UUID | None, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[asyncpg.Record]:
     """Return the commands about one thing, or all, youngest first, after the one at ``after``."""
-    accepted_at, command_id = after or (None, None)
-    return await connection.fetch(_COMMANDS, about, accepted_at, command_id, limit)
+    asked = *(after or (None, UUID(int=0))), limit
+    return await (connection.fetch(_COMMANDS, *asked) if about is None else connection.fetch(_ABOUT, *asked, about))
 
 
 async def planned_outages(

@@ -28,6 +28,7 @@ from services.dedup.store.storms import pace_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import timedelta
+    from uuid import UUID
 
     import asyncpg
 
@@ -51,6 +52,7 @@ SELECT r.* FROM incident AS i JOIN report AS r USING (incident_id)
 WHERE i.area = ANY($1::text[]) AND i.state IN ('predicted', 'confirmed') AND r.outcome = 'in_incident'
 ORDER BY r.area, r.seq
 """
+_ONE_REPORT: Final = _REPORTS.replace("ORDER", "AND r.report_id = $2 ORDER")
 _WAITING: Final = """
 SELECT * FROM report
 WHERE area = ANY($1::text[]) AND outcome = 'needs_person' AND erased_at IS NULL ORDER BY report_id
@@ -86,7 +88,11 @@ WHERE p.planned_id = ANY($1::uuid[]) AND r.outcome = 'answered' AND r.erased_at 
 
 
 async def load_areas(
-    connection: Connection, areas: Collection[str], trees: Mapping[str, Tree], rules: Rules
+    connection: Connection,
+    areas: Collection[str],
+    trees: Mapping[str, Tree],
+    rules: Rules,
+    only: UUID | None = None,
 ) -> dict[str, AreaState]:
     """Return the state of each area; one nobody reported from yet is empty.
 
@@ -95,6 +101,7 @@ async def load_areas(
         areas: Which areas.
         trees: The networks of those areas that have one.
         rules: Rules in force.
+        only: The one report that the open incidents are to have, to look at it; None for theirs, to decide.
     """
     states = {area: AreaState(area, trees.get(area), rules) for area in areas}
     names = list(states)
@@ -110,7 +117,7 @@ async def load_areas(
         state.pace = pace_of(row["pace"])
     for row in await connection.fetch(_OPEN, names):
         install(states[row["area"]], _incident(row))
-    await _load_members(connection, states)
+    await _load_members(connection, states, only)
     for row in await connection.fetch(_ORDERS, names):
         states[row["area"]].incidents[row["incident_id"]].order = OrderVersion.model_validate_json(row["body"])
     for row in await connection.fetch(_RESTORED, names, rules.restored_memory):
@@ -131,13 +138,14 @@ async def load_areas(
     return states
 
 
-async def _load_members(connection: Connection, states: Mapping[str, AreaState]) -> None:
-    """Put into the open incidents of each area their reports.
+async def _load_members(connection: Connection, states: Mapping[str, AreaState], only: UUID | None) -> None:
+    """Put into the open incidents of each area their reports, or the one of them that is looked at.
 
     Postgres hears of us meanwhile: reading those of an outage that a hundred thousand reported takes longer than it
     lets a session be silent in a transaction, and who starts would never be done with it.
     """
-    for place, row in enumerate(await connection.fetch(_REPORTS, list(states)), start=1):
+    asked = (_REPORTS, list(states)) if only is None else (_ONE_REPORT, list(states), only)
+    for place, row in enumerate(await connection.fetch(*asked), start=1):
         _take_in(states[row["area"]], row)
         if place % _READ_AT_ONCE == 0:
             await connection.execute("SELECT")

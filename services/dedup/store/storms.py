@@ -20,9 +20,9 @@ _COUNT: Final = "SELECT count(*) FROM area WHERE calm_at > $1"
 _STORMS: Final = """
 SELECT s.*, CASE WHEN s.ended_at IS NULL THEN a.calm_at END AS calm_at
 FROM storm AS s JOIN area AS a USING (area)
-WHERE ($1::text IS NULL OR s.area = $1)
-ORDER BY s.began_at DESC, s.area LIMIT $2
+ORDER BY s.began_at DESC, s.area LIMIT $1
 """
+_STORMS_IN: Final = _STORMS.replace("ORDER", "WHERE s.area = $2 ORDER")
 
 
 def pace_row(pace: Pace) -> tuple[float, float, float, float]:
@@ -53,4 +53,6 @@ async def count_stormy(connection: Connection, now: datetime) -> int:
 
 async def storms_of(connection: Connection, area: str | None, limit: int) -> list[asyncpg.Record]:
     """Return storms, the latest first."""
-    return await connection.fetch(_STORMS, area, limit)
+    if area is None:
+        return await connection.fetch(_STORMS, limit)
+    return await connection.fetch(_STORMS_IN, limit, area)

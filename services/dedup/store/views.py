@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection
     from datetime import datetime
-    from uuid import UUID
 
     import asyncpg
 
@@ -35,17 +35,7 @@ _COVERED: Final = """
       AND i.kind <> 'hazard' AND i.state IN ('predicted', 'confirmed')
     ORDER BY planned_id = ANY(i.part_plans), ends_at DESC, planned_id DESC LIMIT 1
 """
-_SHOWN: Final = f"SELECT i.*, p.* FROM incident AS i LEFT JOIN LATERAL ({_COVERED}) AS p ON true"  # noqa: S608 - ours
-_PAGE: Final = f"""
-{_SHOWN}
-WHERE ($2::text[] IS NULL OR state = ANY($2)) AND ($3::text IS NULL OR area = $3)
-  AND ($4::timestamptz IS NULL OR (opened_at, incident_id) < ($4, $5::uuid))
-  AND ($7::bool IS NULL OR $7 = (planned_id IS NOT NULL))
-ORDER BY opened_at DESC, incident_id DESC LIMIT $6
-"""
-_PROPOSED: Final = f"""
-SELECT count(*) FROM incident AS i JOIN LATERAL ({_COVERED}) AS p ON true WHERE i.state IN ('predicted', 'confirmed')
-"""  # noqa: S608 - ours
+SHOWN: Final = f"SELECT i.*, p.* FROM incident AS i LEFT JOIN LATERAL ({_COVERED}) AS p ON true"  # noqa: S608 - ours
 _SUCCESSOR: Final = """
 WITH RECURSIVE way (incident_id, merged_into, steps) AS (
     SELECT incident_id, merged_into, 0 FROM incident WHERE incident_id = $1
@@ -54,7 +44,7 @@ WITH RECURSIVE way (incident_id, merged_into, steps) AS (
 )
 SELECT incident_id FROM way ORDER BY steps DESC LIMIT 1
 """
-_INCIDENT: Final = f"{_SHOWN} WHERE incident_id = $2"
+_INCIDENT: Final = f"{SHOWN} WHERE incident_id = $2"
 _MEMBERS: Final = """
 SELECT report_id, ticket_ref, channel, device_id, customer_class, reported_at, address, reason
 FROM report WHERE incident_id = $1 AND outcome = 'in_incident' ORDER BY seq LIMIT $2
@@ -74,6 +64,9 @@ _STANDING: Final = """
 SELECT device_id, incident_id FROM incident
 WHERE area = $1 AND kind = 'outage' AND state IN ('predicted', 'confirmed')
 """
+_REPORTED: Final = """
+SELECT incident_id, reports FROM incident WHERE area = $1 AND state IN ('predicted', 'confirmed')
+"""
 _REPORT: Final = """
 SELECT report_id, ticket_ref, area, device_id, reported_at, received_at, kept_back, outcome, reason, incident_id,
     erased_at
@@ -81,10 +74,11 @@ FROM report WHERE report_id = $1
 """
 _WAITING: Final = """
 SELECT report_id, ticket_ref, area, feeder, channel, customer_class, reported_at, address, reason FROM report
-WHERE outcome = 'needs_person' AND erased_at IS NULL AND ($1::text IS NULL OR area = $1)
-  AND ($2::timestamptz IS NULL OR (reported_at, report_id) > ($2, $3::uuid))
-ORDER BY reported_at, report_id LIMIT $4
+WHERE outcome = 'needs_person' AND erased_at IS NULL
+  AND (reported_at, report_id) > (coalesce($1::timestamptz, '-infinity'), $2::uuid)
+ORDER BY reported_at, report_id LIMIT $3
 """
+_WAITING_IN: Final = _WAITING.replace("WHERE", "WHERE area = $4 AND", 1)
 _LEDGER: Final = """
 SELECT at, action, incident_id, rule, evidence, rules_hash, author FROM membership WHERE report_id = $1 ORDER BY seq
 """
@@ -124,29 +118,6 @@ async def take_due_timers(tx: Connection, now: datetime, limit: int) -> list[Tim
     return sorted((Timer(**dict(row)) for row in rows), key=lambda timer: (timer.due_at, timer.timer_id))
 
 
-async def page_of_incidents(
-    connection: Connection,
-    states: Sequence[str] | None,
-    area: str | None,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-    *,
-    proposed: bool | None,
-    now: datetime,
-) -> list[asyncpg.Record]:
-    """Return incidents, youngest first, after the one at ``after``; each with the plan that may explain it by ``now``.
-
-    ``proposed``: only those with such a plan, or only those without.
-    """
-    opened_at, incident_id = after or (None, None)
-    return await connection.fetch(_PAGE, now, states, area, opened_at, incident_id, limit, proposed)
-
-
-async def count_proposed(connection: Connection, now: datetime) -> int:
-    """Return how many open incidents a planned outage may explain, and nobody has said whether it does."""
-    return int(await connection.fetchval(_PROPOSED, now))
-
-
 async def successor_of(connection: Connection, incident_id: UUID) -> UUID | None:
     """Return where an incident's reports are now: itself, or the last it was merged into; None if unknown."""
     found: UUID | None = await connection.fetchval(_SUCCESSOR, incident_id)
@@ -183,6 +154,11 @@ async def standing_in(connection: Connection, area: str) -> dict[str, UUID]:
     return {row["device_id"]: row["incident_id"] for row in await connection.fetch(_STANDING, area)}
 
 
+async def reported_in(connection: Connection, area: str) -> dict[UUID, int]:
+    """Return how many reports each open incident of an area has."""
+    return {row["incident_id"]: row["reports"] for row in await connection.fetch(_REPORTED, area)}
+
+
 async def report_of(connection: Connection, report_id: UUID) -> asyncpg.Record | None:
     """Return one report without the customer."""
     return await connection.fetchrow(_REPORT, report_id)
@@ -192,7 +168,8 @@ async def waiting_reports(
     connection: Connection, area: str | None, since: tuple[datetime, UUID] | None, limit: int
 ) -> list[asyncpg.Record]:
     """Return reports that wait for a person, oldest first, those after ``since``; without name, phone or account."""
-    return await connection.fetch(_WAITING, area, *(since or (None, None)), limit)
+    asked = *(since or (None, UUID(int=0))), limit
+    return await (connection.fetch(_WAITING, *asked) if area is None else connection.fetch(_WAITING_IN, *asked, area))
 
 
 async def ledger_of(connection: Connection, report_id: UUID) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import pytest
 from services.contracts.topics import OUTAGE_INPUT
 from services.dedup.domain.planning import proposed_plan
 from services.dedup.store import views
+from services.dedup.store.incident_pages import count_proposed
 from tests.integration.dedup.room import plain
 from tests.unit.dedup import test_declined_plans, test_known_plans, test_planning, test_power_back_under_plans
 from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests, shipped_tree, snapshot
@@ -50,7 +51,7 @@ async def shown(room: Room, state: AreaState) -> dict[UUID, UUID]:
     """The same, as people see it in the list."""
     async with room.pool.acquire() as connection:
         rows = [await views.incident_of(connection, key, BEFORE) for key in state.incidents]
-        assert await views.count_proposed(connection, BEFORE) == sum(row["planned_id"] is not None for row in rows)
+        assert await count_proposed(connection, BEFORE) == sum(row["planned_id"] is not None for row in rows)
     return {row["incident_id"]: row["planned_id"] for row in rows if row["planned_id"] is not None}
 
 

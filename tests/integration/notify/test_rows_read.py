@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,6 +9,7 @@ import pytest
 
 from services.notify import fan_out
 from tests.integration.notify.outage import fill
+from tests.integration.rows_read import Read
 from tests.unit.notify.snapshots import NOW
 
 pytestmark = pytest.mark.integration
@@ -19,37 +19,6 @@ JOIN = 100
 MOST = 10 * JOIN
 """Rows of one step of a plan, for a hundred reports; an outage that is read has fifty times as many."""
 MIDDLE = UUID(int=1 << 127)
-
-
-class Read:
-    """A connection that has each statement explained before it runs, and keeps the most rows of one step."""
-
-    def __init__(self, connection):
-        self._connection = connection
-        self.most = (0, "")
-
-    def __getattr__(self, name):
-        attribute = getattr(self._connection, name)
-        if name not in {"fetch", "fetchrow", "fetchval", "execute"}:
-            return attribute
-
-        async def explained(query, *args):
-            if args:
-                back = self._connection.transaction()
-                await back.start()
-                said = await self._connection.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}", *args)
-                await back.rollback()
-                self.most = max(self.most, (steps_most(json.loads(said)[0]["Plan"]), query))
-            return await attribute(query, *args)
-
-        return explained
-
-
-def steps_most(plan):
-    """Return the most rows that a step of a plan read, handed on or not."""
-    removed = sum(plan.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Join Filter", "Index Recheck"))
-    here = (plan["Actual Rows"] + removed) * plan["Actual Loops"]
-    return max(here, *map(steps_most, plan.get("Plans", ())), 0)
 
 
 @pytest.fixture(params=["auto", "force_generic_plan"])

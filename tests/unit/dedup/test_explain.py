@@ -123,3 +123,11 @@ def test_who_depends_on_power_is_said_to_wait_for_a_person_under_a_plan(storm: T
     advice = " ".join(would_change(storm.state, report, "planned_outage", minute(2)))
     assert "A person sees to it" in advice
     assert "/place" not in advice, "its place is known"
+
+
+def test_where_so_many_reported_that_it_is_not_tried_the_report_alone_is_enough(storm: Timeline) -> None:
+    report = storm.at(0).report("A0TR00023")
+    alone = " ".join(would_change(storm.state, report, "", minute(1), tries=False))
+    assert "which, is not tried where so many have reported" in alone
+    assert "would lift it" in said(storm, report, 1)
+    assert alone.endswith(said(storm, report, 1).split(". ")[-1])

@@ -127,7 +127,8 @@ class Switched(Desk):
         for report in list(state.members)[:2]:
             home = state.incidents[state.members[report]]
             known = home.reports[report]
-            assert considered(state, known.device, known.made_at, home.incident_id)
+            counts = {key: len(one.reports) for key, one in state.incidents.items()}
+            assert considered(state, known.device, known.made_at, home.incident_id, counts)
             assert would_change(state, report, "", self.story.moment)
         assert snapshot(state) == before
 
