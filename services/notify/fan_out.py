@@ -54,11 +54,11 @@ WHERE (
     ) AS few
 ) > $2
 ORDER BY v.incident_id
-ON CONFLICT (incident_id) DO UPDATE SET urgent = DEFAULT, after = DEFAULT
+ON CONFLICT (incident_id) DO UPDATE SET urgent = DEFAULT, after = DEFAULT, to_do = DEFAULT
 RETURNING incident_id
 """
 _NEXT: Final = """
-SELECT incident_id, urgent, after, now() AS now FROM fan_out
+SELECT incident_id, urgent, after, to_do IS NULL AS uncounted, now() AS now FROM fan_out
 ORDER BY looked_at, incident_id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 # OFFSET 0: by key, from the place on; joined otherwise, Postgres reads all reports before it for each piece.
@@ -71,14 +71,21 @@ ORDER BY s.report_id LIMIT $3
 """
 _PIECE: Final = _PIECE_OF.format(whose="")
 _URGENT: Final = _PIECE_OF.format(whose=f" AND turn < {Turn.OTHERS:d}")  # a number: an index has them
-_GO_ON: Final = "UPDATE fan_out SET after = $2, looked_at = clock_timestamp() WHERE incident_id = $1"
+_GO_ON: Final = (
+    "UPDATE fan_out SET after = $2, to_do = to_do - $3, looked_at = clock_timestamp() WHERE incident_id = $1"
+)
 _ALL: Final = "UPDATE fan_out SET urgent = false, after = DEFAULT WHERE incident_id = $1"
 _DONE: Final = "DELETE FROM fan_out WHERE incident_id = $1"
-_TO_DO: Final = """
-SELECT count(s.report_id) AS reports, coalesce(max(extract(epoch FROM now() - f.looked_at)), 0)::float8 AS idle_s
-FROM fan_out f LEFT JOIN subscription s
-     ON s.incident_id = f.incident_id AND (f.urgent OR s.report_id > f.after) AND s.joined_revision > s.left_revision
+_REPORTS: Final = """
+SELECT count(*) FROM subscription s WHERE s.incident_id = f.incident_id AND s.joined_revision > s.left_revision
 """
+_COUNT: Final = f"UPDATE fan_out f SET to_do = ({_REPORTS}) WHERE incident_id = $1"  # noqa: S608 - ours
+# Counted once, as the first piece is looked at: each process asks every few seconds.
+_TO_DO: Final = f"""
+SELECT coalesce(sum(coalesce(f.to_do, ({_REPORTS}))), 0)::bigint AS reports,
+       coalesce(max(extract(epoch FROM now() - f.looked_at)), 0)::float8 AS idle_s
+FROM fan_out f
+"""  # noqa: S608 - ours
 _log: Final = structlog.get_logger()
 
 
@@ -88,11 +95,13 @@ class Piece(NamedTuple):
     Attributes:
         who: They; fewer than reports, as some have several, and some cannot be told.
         after: The last of their reports, as the next piece begins after it.
+        reports: How many.
         is_last: Whether there are no more.
     """
 
     who: frozenset[UUID]
     after: UUID
+    reports: int
     is_last: bool
 
 
@@ -120,7 +129,7 @@ async def piece_of(tx: Connection, incident: UUID, after: UUID, *, urgent: bool 
     """Return the customers of an incident's next reports; ``urgent``: of those whose turn is before others'."""
     rows = await tx.fetch(_URGENT if urgent else _PIECE, incident, after, most)
     who = frozenset(row["recipient_id"] for row in rows if row["recipient_id"] is not None)
-    return Piece(who, rows[-1]["report_id"] if rows else after, len(rows) < most)
+    return Piece(who, rows[-1]["report_id"] if rows else after, len(rows), len(rows) < most)
 
 
 async def look(
@@ -235,12 +244,14 @@ class FanOut:
 
     async def _look(self, tx: Connection, asked: Record) -> Looked:
         incident, urgent = asked["incident_id"], asked["urgent"]
+        if asked["uncounted"]:
+            await tx.execute(_COUNT, incident)
         piece = await piece_of(tx, incident, asked["after"], urgent=urgent, most=self._most)
         await customers.lock(tx, piece.who)
         standing = (await customers.load_standings(tx, {incident}))[incident]
         looked = await look(tx, standing, piece.who, self._templates(), asked["now"])
         if not piece.is_last:
-            await tx.execute(_GO_ON, incident, piece.after)
+            await tx.execute(_GO_ON, incident, piece.after, 0 if urgent else piece.reports)
         elif urgent:
             await tx.execute(_ALL, incident)
         else:

@@ -90,6 +90,8 @@ CREATE TABLE IF NOT EXISTS fan_out (
     after       uuid        NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000', -- report up to which they were
     looked_at   timestamptz NOT NULL DEFAULT now()
 );
+-- Added later: reports whose customers are still to be looked at, counted with the first piece.
+ALTER TABLE fan_out ADD COLUMN IF NOT EXISTS to_do int;
 
 -- Everything ever decided to be told: the log against which the next decision is made, and the queue of what is
 -- still to be sent. While its incident may change, only what reached nobody is deleted: as it is made anew.

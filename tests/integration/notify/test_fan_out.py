@@ -245,6 +245,6 @@ async def test_a_place_that_is_forgotten_would_be_seen(large):
     await fan(large).step()
     async with large.pool.acquire() as connection:
         piece = await fan_out.piece_of(connection, large.make.id(1), fan_out.FIRST, most=PIECE)
-        await connection.execute(fan_out._GO_ON, large.make.id(1), piece.after)
+        await connection.execute(fan_out._GO_ON, large.make.id(1), piece.after, piece.reports)
     await go_through(large)
     assert len(await large.notices(stage="restored")) == 15

@@ -48,3 +48,15 @@ async def test_the_next_piece_of_a_large_outage(desk, reading):
     urgent = await fan_out.piece_of(reading, desk.make.id(1), MIDDLE, urgent=True, most=JOIN // 10)
     assert len(urgent.who) == JOIN // 10, "one in fifty is, so that some 500 are gone through"
     assert reading.most < (MOST, "")
+
+
+async def test_how_much_is_still_to_be_looked_at(desk, reading):
+    """Each process asks every five seconds, for the minutes that a large outage takes."""
+    await desk.take(desk.make.changed(1, 201, etr=NOW + timedelta(hours=2)))
+    assert await fan_out.to_do(desk.pool) == (OUTAGE, pytest.approx(0, abs=60))
+    one = fan_out.FanOut(desk.pool, desk.templates, lambda: None, most=JOIN)
+    while await desk.pool.fetchval("SELECT urgent FROM fan_out"):
+        await one.step()
+    await one.step()
+    assert (await fan_out.to_do(reading))[0] == OUTAGE - JOIN
+    assert reading.most < (MOST, "")
