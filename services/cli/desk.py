@@ -53,17 +53,16 @@ def ask(path: str, **query: Any) -> Any:
     return http.get("dedup", addresses.find().urls["dedup"], path, headers=headers(), **query)
 
 
-def pages(path: str, field: str, most: int | None = None, **query: Any) -> tuple[list[dict[str, Any]], bool]:
+def pages(path: str, field: str, most: int, **query: Any) -> tuple[list[dict[str, Any]], bool]:
     """Collect what a door lists until there are ``most``, or no more; say whether there are more.
 
     Raises:
         CommandError: no answer, or a refusal.
     """
     found: list[dict[str, Any]] = []
-    after: str | None = None
-    while most is None or len(found) < most:
-        wanted = PAGE if most is None else min(PAGE, most - len(found))
-        page = ask(path, after=after, limit=wanted, **query)
+    after: str | int | None = None
+    while len(found) < most:
+        page = ask(path, after=after, limit=min(PAGE, most - len(found)), **query)
         found += page[field]
         if (after := page["next"]) is None:
             break
@@ -76,7 +75,7 @@ def act(path: str, body: dict[str, Any], *, seen: Any = None, command_id: str | 
     Args:
         path: The door.
         body: What the action needs; id and person are added.
-        seen: The thing it is about, as its door showed it; or that door: what it shows now is what was seen.
+        seen: The thing it is about, as its door showed it; or an incident's door: what it shows now is what was seen.
         command_id: The id to give it, or None for a new one.
         method: POST or PUT.
 
@@ -87,7 +86,7 @@ def act(path: str, body: dict[str, Any], *, seen: Any = None, command_id: str | 
     sent = {"command_id": command_id, "by": person(), **body}
     told = headers()
     if seen is not None:
-        told["If-Match"] = f'"{(ask(seen) if isinstance(seen, str) else seen)["revision"]}"'
+        told["If-Match"] = f'"{(ask(seen, members=0) if isinstance(seen, str) else seen)["revision"]}"'
     url = addresses.find().urls["dedup"]
     try:
         return http.send("dedup", url, method, path, {k: v for k, v in sent.items() if v is not None}, headers=told)

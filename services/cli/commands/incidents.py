@@ -29,6 +29,8 @@ app = typer.Typer(
 _OPEN = ("predicted", "confirmed")
 _TOLD = ("breached", "network_change", "proposed_device", "suggested_at")
 """What a list tells of an incident where there is something to tell: alerts send people to look for it."""
+_VERSIONS = 10
+"""Of an order, the last."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 
 
@@ -130,13 +132,15 @@ def waiting(
 @app.command()
 def show(
     incident: Annotated[UUID, typer.Argument(help="Id of the incident; a merged one shows where it went.")],
+    limit: Annotated[int, typer.Option(min=1, help="How many reports to show, in the order they joined.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Show one incident: its reports, the versions of its order, what the crew said.
+    """Show one incident: its reports, the last versions of its order, what the crew said.
 
     For example:  gridline incidents show 0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11
     """
-    found = desk.ask(f"/v1/incidents/{incident}")
+    found = desk.ask(f"/v1/incidents/{incident}", members=0)
+    found["members"], more = desk.pages(f"/v1/incidents/{incident}/reports", "reports", limit)
     if as_json:
         print_json(found)
         return
@@ -174,9 +178,10 @@ def show(
         )
     versions = [
         (o["version"], o["status"], o["priority"], escape(o["device_id"]), o["reason"], shown(o["issued_at"]))
-        for o in found["order"]
+        for o in found["order"][-_VERSIONS:]
     ]
-    title = f"Order {found['order_id'] or '(held)'}"
+    earlier = f", the last {_VERSIONS} of {len(found['order'])} versions" if found["order"][_VERSIONS:] else ""
+    title = f"Order {found['order_id'] or '(held)'}{earlier}"
     out.print(table(title, ("version", "status", "priority", "device", "reason", "issued"), versions))
     if found["progress"]:
         said = [(shown(p["at"]), p["stage"], escape(p["crew"] or ""), p["outcome"]) for p in found["progress"]]
@@ -193,6 +198,8 @@ def show(
         for m in found["members"]
     ]
     out.print(table("Reports", ("ticket", "channel", "at device", "customer", "reported", "report"), members))
+    if more:
+        out.print(f"There are {found['reports'] - len(members)} more than these {len(members)}: --limit.")
 
 
 @app.command()

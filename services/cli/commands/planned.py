@@ -24,12 +24,16 @@ _NewUntil = Annotated[str | None, typer.Option("--until", callback=given, help="
 
 
 @app.command("list")
-def list_planned(area: Area = None, as_json: Json = False) -> None:
+def list_planned(
+    area: Area = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show, by their begin.")] = 50,
+    as_json: Json = False,
+) -> None:
     """List the planned outages that are not over.
 
     For example:  gridline planned list
     """
-    found, _ = desk.pages("/v1/planned-outages", "planned_outages", area=area)
+    found, more = desk.pages("/v1/planned-outages", "planned_outages", limit, area=area)
     if as_json:
         print_json(found)
         return
@@ -45,6 +49,8 @@ def list_planned(area: Area = None, as_json: Json = False) -> None:
         for one in found
     ]
     out.print(table("Planned outages", ("planned outage", "device", "from", "until", "why", ""), rows))
+    if more:
+        out.print(f"There are later ones than these {len(found)}: --limit.")
 
 
 @app.command()

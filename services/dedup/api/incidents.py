@@ -125,6 +125,14 @@ class MemberView(BaseModel):
     address: str | None
 
 
+class MemberPage(BaseModel):
+    """Reports of an incident, in the order they joined."""
+
+    incident_id: UUID = Field(description="That has them: another than was asked for, if that was merged")
+    reports: list[MemberView]
+    next: int | None = Field(description="Give it as `after` for the next page; null on the last")
+
+
 class VersionView(BaseModel):
     """One version of the order."""
 
@@ -153,7 +161,9 @@ class IncidentDetail(IncidentView):
     """An incident with its reports, order and crew."""
 
     redirected_from: UUID | None = Field(default=None, description="The incident asked for, where it was merged")
-    members: list[MemberView] = Field(description=f"The first {_MEMBERS} reports, in the order they joined")
+    members: list[MemberView] = Field(
+        description=f"The first reports in the order they joined, up to {_MEMBERS}; `/reports` has all, page by page"
+    )
     order: list[VersionView]
     progress: list[ProgressView]
 
@@ -198,13 +208,14 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         incident_id: UUID,
         response: Response,
         follow: Annotated[bool, Query(description="Show the incident it was merged into, if it was")] = True,  # noqa: FBT002 - a query parameter
+        members: Annotated[int, Query(ge=0, le=_MEMBERS, description="How many of its reports to show")] = _MEMBERS,
     ) -> IncidentDetail:
         async with connected(pool) as connection:
             shown = await views.successor_of(connection, incident_id) if follow else incident_id
             row = None if shown is None else await views.incident_of(connection, shown, clock.now())
             if row is None or shown is None:
                 raise Problem(404, f"no incident {incident_id}")
-            members = await views.members_of(connection, shown, _MEMBERS)
+            reports = await views.members_of(connection, shown, members)
             order = await views.order_versions_of(connection, shown)
             progress = await views.progress_of(connection, shown)
         response.headers["ETag"] = etag(row["revision"])
@@ -213,10 +224,29 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         return IncidentDetail(
             **_incident(row).model_dump(),
             redirected_from=incident_id if shown != incident_id else None,
-            members=[MemberView(**dict(one)) for one in members],
+            members=[MemberView(**dict(one)) for one in reports],
             order=[VersionView(**dict(one)) for one in order],
             progress=[ProgressView(**dict(one)) for one in progress],
         )
+
+    @router.get(
+        "/incidents/{incident_id}/reports",
+        dependencies=[may_read],
+        tags=["incidents"],
+        summary="The reports of an incident, in the order they joined",
+    )
+    async def list_incident_reports(
+        incident_id: UUID,
+        after: Annotated[int, Query(ge=0, lt=1 << 63, description="`next` of the page before")] = 0,
+        limit: Annotated[int, Query(ge=1, le=_MOST)] = 50,
+    ) -> MemberPage:
+        async with connected(pool) as connection:
+            shown = await views.successor_of(connection, incident_id)
+            if shown is None:
+                raise Problem(404, f"no incident {incident_id}")
+            rows = await views.members_of(connection, shown, limit + 1, after)
+        following = rows[limit - 1]["seq"] if len(rows) > limit else None
+        return MemberPage(incident_id=shown, reports=[MemberView(**dict(one)) for one in rows[:limit]], next=following)
 
     return router
 

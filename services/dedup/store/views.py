@@ -46,8 +46,8 @@ SELECT incident_id FROM way ORDER BY steps DESC LIMIT 1
 """
 _INCIDENT: Final = f"{SHOWN} WHERE incident_id = $2"
 _MEMBERS: Final = """
-SELECT report_id, ticket_ref, channel, device_id, customer_class, reported_at, address, reason
-FROM report WHERE incident_id = $1 AND outcome = 'in_incident' ORDER BY seq LIMIT $2
+SELECT report_id, ticket_ref, channel, device_id, customer_class, reported_at, address, seq
+FROM report WHERE incident_id = $1 AND outcome = 'in_incident' AND seq > $3 ORDER BY seq LIMIT $2
 """
 _VERSIONS: Final = """
 SELECT v.version, v.status, v.priority, v.device_id, v.superseded_by, v.reason, v.issued_at
@@ -129,9 +129,9 @@ async def incident_of(connection: Connection, incident_id: UUID, now: datetime) 
     return await connection.fetchrow(_INCIDENT, now, incident_id)
 
 
-async def members_of(connection: Connection, incident_id: UUID, limit: int) -> list[asyncpg.Record]:
-    """Return reports of an incident in the order they joined, without name, phone or account."""
-    return await connection.fetch(_MEMBERS, incident_id, limit)
+async def members_of(connection: Connection, incident_id: UUID, limit: int, after: int = 0) -> list[asyncpg.Record]:
+    """Return reports of an incident in the order they joined, after a ledger row; without name, phone or account."""
+    return await connection.fetch(_MEMBERS, incident_id, limit, after)
 
 
 async def order_versions_of(connection: Connection, incident_id: UUID) -> list[asyncpg.Record]:

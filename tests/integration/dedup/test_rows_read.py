@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import product
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
@@ -20,7 +21,6 @@ from tests.unit.dedup.timeline import minute
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
-    from uuid import UUID
 
     import asyncpg
 
@@ -126,3 +126,26 @@ async def test_a_report_of_the_largest_outage_is_explained_without_the_others(
     assert shown["incident_id"] == str(report["incident_id"])
     assert shown["would_change"][-1].startswith("A dispatcher can move it")
     assert len(taken) == 1
+
+
+async def test_the_reports_of_the_largest_outage_are_seen_page_by_page(reading: Read, room: Room) -> None:
+    """Of 100,000 nobody saw more than the first thousand, and who acted on it was sent them to learn its revision."""
+    largest = await room.pool.fetchval(worst_day.LARGEST)
+    page = await views.members_of(reading, largest, PAGE, worst_day.LARGE // 2)  # type: ignore[arg-type]
+    assert [row["seq"] for row in page] == [worst_day.LARGE // 2 + 1 + n for n in range(PAGE)]
+    assert reading.most < (MOST, "")
+
+    seen: list[str] = []
+    after = 0
+    async with doors(room, {"X-API-Key": DEVELOPMENT_KEYS["desk-dev"]}) as client:
+        while after is not None:
+            asked = await client.get(f"/v1/incidents/{largest}/reports", params={"limit": 500, "after": after})
+            seen += [one["report_id"] for one in asked.json()["reports"]]
+            after = asked.json()["next"]
+        head = await client.get(f"/v1/incidents/{largest}", params={"members": 0})
+        whole = await client.get(f"/v1/incidents/{largest}")
+        nothing = await client.get(f"/v1/incidents/{UUID(int=1)}/reports")
+    assert len(seen) == len(set(seen)) == worst_day.LARGE
+    assert (head.json()["revision"], head.json()["members"]) == (whole.json()["revision"], [])
+    assert len(head.content) < 2000 < 100 * 1000 < len(whole.content)
+    assert nothing.status_code == 404
