@@ -1,8 +1,7 @@
 """The texts customers read: by language and template, with times in one zone.
 
-Decided here: which language a customer gets (their own tag, then ever shorter forms of it as in RFC 4647 §3.4, then
-``zh-Hans-CN``) and what a valid templates file is. A file is accepted or rejected as a whole, with the line of every
-error. Never here: files, the clock, whom to tell.
+Decided here: what a valid templates file is. A file is accepted or rejected as a whole, with the line of every error.
+Never here: files, the clock, whom to tell.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from datetime import time, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+from services.contracts.languages import LAST_RESORT, lookup
 from services.notify.domain.comparison import Calm
 from services.notify.domain.notice import Stage, Template
 from services.notify.domain.quiet_hours import MAY_WAIT, QuietHours
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from yaml.nodes import Node
-
-LAST_RESORT: Final = "zh-Hans-CN"
-"""The language everyone gets whose own is not in the file; so it must be."""
 
 _LONGEST: Final = 500  # characters: some seven parts of a Chinese SMS
 _TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
@@ -107,13 +104,7 @@ class Wording:
 
     def language_for(self, tag: str) -> str:
         """Return the tag of the language a customer of ``tag`` is told in."""
-        by_form = {known.lower(): known for known in self.languages}
-        parts = tag.lower().split("-")
-        for length in range(len(parts), 0, -1):
-            found = by_form.get("-".join(parts[:length]))
-            if found is not None:
-                return found
-        return LAST_RESORT
+        return lookup(tag, self.languages) or LAST_RESORT
 
     def render(
         self,

@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.contracts.ids import parse_ticket_ref
+from services.contracts.languages import LAST_RESORT, lookup
 from services.contracts.values import Language, Word
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
@@ -101,7 +102,7 @@ class Phrases(BaseModel):
     """Found anywhere in a message, they say that power is out. In Latin letters they must stand alone."""
     commands: Mapping[Command, Words]
     """A message that is one of these and nothing else."""
-    default_language: Language = "zh-Hans-CN"
+    default_language: Language = LAST_RESORT
     traditional: Annotated[str, StringConstraints(max_length=400)] = ""
     """Characters that only traditional script has."""
     languages: Mapping[Language, Mapping[Prompt, Annotated[str, StringConstraints(min_length=1)]]]
@@ -123,8 +124,8 @@ class Phrases(BaseModel):
         return self
 
     def say(self, prompt: Prompt, language: str, ref: str = "") -> str:
-        """Return a text; in the default language where there is none in ``language``."""
-        texts = self.languages.get(language) or self.languages[self.default_language]
+        """Return a text; in the default language where there is none in ``language`` nor a shorter form of it."""
+        texts = self.languages[lookup(language, self.languages) or self.default_language]
         said = texts.get(prompt) or texts[Prompt.ASK_PLACE]
         return said.replace("{ref}", ref)
 

@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from services.contracts.languages import LAST_RESORT
 from services.contracts.values import Channel, Crs, Language, Name, Sha256, Word
 from services.intake.channels.wechat_cipher import AesKey
 
@@ -195,7 +196,7 @@ class WeChatSource(Source):
         default=(), max_length=2, repr=False
     )
     """The EncodingAESKey, and the one before it: the platform may use either while it is changed."""
-    language: Language = "zh-Hans-CN"
+    language: Language = LAST_RESORT
     """Of the answers, where a citizen has not written in another one."""
     location_crs: Crs = Crs.GCJ02
     """Datum of location messages. No official statement exists: settle it with a field test."""
@@ -225,7 +226,7 @@ class SmsSource(JsonSource):
     provider: SmsProvider
     default_offset: Offset = timezone(timedelta(hours=8))
     """Of times that come without one, which Aliyun's do."""
-    language: Language = "zh-Hans-CN"
+    language: Language = LAST_RESORT
     """Of the answers, where a customer has not written in another one."""
 
 

@@ -1,7 +1,6 @@
 """What a caller is told before an agent answers: texts by language, from the operators' file.
 
-Decided here: the language (the caller's tag, then ever shorter forms of it, then ``zh-Hans-CN``) and the text that
-fits what is known. Never here: finding out what is known; anything about another customer.
+Decided here: the text that fits what is known. Never here: finding out what is known; anything about another customer.
 """
 
 from __future__ import annotations
@@ -15,10 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints, model_validator
 
+from services.contracts.languages import LAST_RESORT, lookup
 from services.contracts.values import Language
-
-LAST_RESORT: Final = "zh-Hans-CN"
-"""The language everyone hears whose own is not in the file; so it must be."""
 
 _TIME_FIELDS: Final = frozenset({"year", "month", "day", "hour", "minute"})
 _WIRE: Final = ConfigDict(extra="forbid", frozen=True)
@@ -131,13 +128,7 @@ class Spoken(BaseModel):
 
     def language_for(self, tag: str | None) -> SpokenLanguage:
         """Return the language a caller of ``tag`` hears."""
-        known = {name.lower(): language for name, language in self.languages.items()}
-        parts = (tag or "").lower().split("-")
-        for length in range(len(parts), 0, -1):
-            found = known.get("-".join(parts[:length]))
-            if found is not None:
-                return found
-        return self.languages[LAST_RESORT]
+        return self.languages[lookup(tag or "", self.languages) or LAST_RESORT]
 
     def say(self, answer: OutageAnswer, tag: str | None, now: datetime) -> dict[str, str]:
         """Return what to add to the answer of a call's event.

@@ -20,10 +20,10 @@ from typing import Annotated, Final, Literal, Self
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
+from services.contracts.languages import LAST_RESORT
 from services.contracts.values import Language
 from services.runtime.problems import Problem
 
-LAST_RESORT: Final = "zh-Hans-CN"
 _HERE: Final = Path(__file__).parent
 _STYLE: Final = (_HERE / "report.css").read_text(encoding="utf-8")
 _SCRIPT: Final = (_HERE / "report.js").read_text(encoding="utf-8")

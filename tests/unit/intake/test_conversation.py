@@ -244,6 +244,13 @@ def test_every_text_can_be_said_in_every_language() -> None:
             assert len(said.encode()) < 2048
 
 
+def test_a_language_of_its_short_form_is_said_to_whoever_speaks_a_longer_one() -> None:
+    more = PHRASES.model_copy(update={"languages": {**PHRASES.languages, "lo": PHRASES.languages["en"]}})
+    for tag in ("lo", "lo-LA", "LO-la"):
+        assert more.say(Prompt.STOPPED, tag) == PHRASES.say(Prompt.STOPPED, "en")
+    assert more.say(Prompt.STOPPED, "vi-VN") == PHRASES.say(Prompt.STOPPED, "zh-Hans-CN")
+
+
 def test_a_file_of_before_asks_in_text_messages_as_it_did(tmp_path) -> None:
     file = tmp_path / "phrases.yaml"
     lines = SHIPPED.read_text(encoding="utf-8").splitlines(keepends=True)
