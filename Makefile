@@ -55,7 +55,7 @@ compiled: setup ## A wheel in dist/ with the core compiled to C, 1.4 times as fa
 soak: setup ## Break the real stack at random for a few minutes and check every promise; SOAK="7 8 --seconds 120"
 	@$(BIN)/python -m tests.soak $(SOAK)
 
-docs: setup ## Generate docs/contracts from the code: JSON Schemas, AsyncAPI, OpenAPI, settings, metrics
+docs: setup ## Generate docs/contracts from the code: JSON Schemas, AsyncAPI, OpenAPI, settings, metrics, routes
 	@$(BIN)/gridline docs
 
 lock: setup ## Pin the dependencies of pyproject.toml again, with hashes

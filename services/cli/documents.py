@@ -1,4 +1,4 @@
-"""Writes the contract documents from the code: JSON Schemas, AsyncAPI, OpenAPI, settings, metrics.
+"""Writes the contract documents: JSON Schemas, AsyncAPI, OpenAPI, settings, metrics, and the shipped route tree drawn.
 
 Decided here: which files there are and their form, byte for byte the same on every machine. Never here: a word of the
 contract; that is in ``services.contracts`` and in the services' endpoints.
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from services.cli import asyncapi, metrics_document, openapi, settings_document
+from services.cli import asyncapi, metrics_document, openapi, route_drawing, settings_document
 from services.cli.json_schemas import message_schema
 from services.contracts.topics import TOPIC_OF
+from services.router.settings import RouterSettings
+from services.router.tree.book import load_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +30,8 @@ def documents() -> dict[str, str]:
     found["metrics.md"] = metrics_document.document()
     found["asyncapi.yaml"] = _GENERATED + _yaml(asyncapi.document())
     found |= {f"openapi/{service}.json": _json(document) for service, document in openapi.documents().items()}
+    router = RouterSettings.model_construct()
+    found["routing.svg"] = route_drawing.svg(load_rules(router.routes_file, router.classify_file).tree)
     return found
 
 

@@ -49,6 +49,8 @@ def documents() -> dict[str, dict[str, Any]]:
         document["info"] |= {"description": _ABOUT, "license": _LICENCE}
         port = _SETTINGS[service].model_fields["http_port"].default
         document["servers"] = [{"url": f"http://127.0.0.1:{port}", "description": "The stack of `make up`"}]
+        if undescribed := told - _TAGS.keys():
+            raise AssertionError(f"_TAGS of {__name__} must describe {', '.join(sorted(undescribed))}")
         document["tags"] = [{"name": tag, "description": _TAGS[tag]} for tag in sorted(told)]
     _pass_on(found["notify"], found["intake"], "Status", "/v1/form/status")
     return found

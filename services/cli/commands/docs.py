@@ -19,7 +19,7 @@ def docs(
     folder: Annotated[Path, typer.Argument(help="Where they go.")] = _FOLDER,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if one is missing or outdated.")] = False,
 ) -> None:
-    """Write the contract documents from the code: JSON Schemas, AsyncAPI, OpenAPI, the pages of settings and metrics.
+    """Write the contract documents: JSON Schemas, AsyncAPI, OpenAPI, settings, metrics, the shipped routes drawn.
 
     For example:
 

@@ -76,8 +76,3 @@ def test_the_drawings_show_every_route_once_in_the_order_it_is_tried() -> None:
     assert len(shown) == 3 * len(names)
     assert shown[::3] == names
     assert sum(" -- " in line for line in text.splitlines()) == len(names) - 1
-
-
-def test_the_picture_in_the_guide_is_of_the_shipped_tree() -> None:
-    picture = (DEPLOY.parent / "docs" / "routing.svg").read_text(encoding="utf-8")
-    assert picture == route_drawing.svg(SHIPPED.tree), "gridline routes draw --to docs/routing.svg"
