@@ -14,7 +14,7 @@ import structlog
 
 from services.intake.channels import twilio
 from services.intake.channels.refusal import stranger
-from services.intake.channels.source import Sources, TwilioSource
+from services.intake.channels.source import JsonSource, Sources, TwilioSource
 from services.intake.yaml_file import read_model, read_yaml
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import digest_of
@@ -124,9 +124,7 @@ class TwilioAccounts:
 def development_credentials(sources: Sources) -> list[str]:
     """Return the names of the sources that accept a published development credential."""
     public = {hashlib.sha256(key.encode()).hexdigest() for key in DEVELOPMENT_KEYS.values()}
-    keyed = [
-        source for one in (sources.phone, sources.web, sources.app, sources.sms, sources.api) for source in one.values()
-    ]
+    keyed = [one for section in sources.sections() for one in section.values() if isinstance(one, JsonSource)]
     tokens = set(DEVELOPMENT_WECHAT.values())
     return [source.name for source in keyed if public & set(source.api_keys_sha256)] + [
         account.name for account in sources.wechat.values() if account.token in tokens

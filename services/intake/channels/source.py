@@ -260,7 +260,7 @@ class Sources(BaseModel):
 
     @model_validator(mode="after")
     def _names_and_keys_are_unique(self) -> Self:
-        everyone: list[Source] = [source for channel in self._channels() for source in channel.values()]
+        everyone: list[Source] = [source for section in self.sections() for source in section.values()]
         names = [source.name for source in everyone]
         keyed = [source for source in everyone if isinstance(source, JsonSource)]
         keys: list[str] = [key for source in keyed for key in source.api_keys_sha256]
@@ -276,8 +276,9 @@ class Sources(BaseModel):
             raise ValueError("two twilio sources share an account_sid; it must tell who is calling")
         return self
 
-    def _channels(self) -> tuple[Mapping[str, Source], ...]:
-        return self.phone, self.twilio, self.web, self.app, self.form, self.wechat, self.sms, self.api
+    def sections(self) -> tuple[Mapping[str, Source], ...]:
+        """Return every section of the file: the fields of this model."""
+        return tuple(getattr(self, name) for name in type(self).model_fields)
 
 
 def _longest(paths: Container[str], path: tuple[str, ...]) -> str | None:

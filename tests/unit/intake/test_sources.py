@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.intake.channels.refusal import PayloadRefusedError, Reason
+from services.intake.channels.source import Source, Sources
 from services.intake.credentials import Credentials
 from services.intake.peer import Peer
 from services.intake.security import (
@@ -54,6 +55,8 @@ def test_the_shipped_file_takes_the_published_development_credentials_and_is_kno
     }
     assert {name: account.token for name, account in sources.wechat.items()} == DEVELOPMENT_WECHAT
     assert sorted(development_credentials(sources)) == sorted([*DEVELOPMENT_KEYS, *DEVELOPMENT_WECHAT])
+    published = {name for section in sources.sections() for name in section} - sources.form.keys()
+    assert published == set(development_credentials(sources)), "the file is public: so is every credential in it"
 
 
 def test_of_sources_with_credentials_of_their_own_none_is_said_to_take_a_published_one(tmp_path: Path) -> None:
@@ -134,6 +137,10 @@ def test_names_and_keys_are_unique_over_all_channels(tmp_path: Path) -> None:
     one, two = hashed("a"), hashed("b")
     found = errors(tmp_path, f"web:\n  s:\n    api_keys_sha256: [{one}]\napp:\n  s:\n    api_keys_sha256: [{two}]\n")
     assert "names in use by two sources: s" in found
+    for section in Sources.model_fields.keys() - {"web"}:
+        named = Sources.model_construct(**{section: {"s": Source(name="s")}, "web": {"s": Source(name="s")}})
+        with pytest.raises(ValueError, match="names in use by two sources: s"):
+            named._names_and_keys_are_unique()
     found = errors(tmp_path, f"web:\n  s:\n    api_keys_sha256: [{one}]\n  t:\n    api_keys_sha256: [{one}]\n")
     assert "share a credential" in found
 
