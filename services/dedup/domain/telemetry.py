@@ -9,7 +9,7 @@ The engine asks ``state.telemetry.closed(device, at)`` before it predicts a devi
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from services.contracts.values import Reading
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import TelemetryReceived
 
-BREAKER: Final = frozenset({Reading.BREAKER_OPEN, Reading.BREAKER_CLOSED})
 OFF: Final = frozenset({Reading.LAST_GASP, Reading.PING_SILENT, Reading.BREAKER_OPEN})
 _RANK: Final = {reading: rank for rank, reading in enumerate(Reading)}
 
@@ -41,9 +40,12 @@ class Known(NamedTuple):
 
 def subject_of(message: TelemetryReceived) -> str:
     """Return what a reading is of: a breaker, a customer's meter, or the meter of a transformer."""
-    if message.reading in BREAKER:
-        return f"breaker:{message.device}"
-    return f"meter:{message.account_id}" if message.account_id else f"transformer:{message.device}"
+    match message.reading:
+        case Reading.BREAKER_OPEN | Reading.BREAKER_CLOSED:
+            return f"breaker:{message.device}"
+        case Reading.LAST_GASP | Reading.POWER_UP | Reading.PING_OK | Reading.PING_SILENT:
+            return f"meter:{message.account_id}" if message.account_id else f"transformer:{message.device}"
+    assert_never(message.reading)  # of another kind of device: as a meter it would hide what the meter there says
 
 
 class Telemetry:
