@@ -103,6 +103,10 @@ class Channel(StrEnum):
     API = "api"
 
 
+TELEPHONE: Final = frozenset({Channel.PHONE, Channel.SMS})
+"""Channels on which an address is a telephone number."""
+
+
 class Crs(StrEnum):
     """Datum of a position. China's map services shift WGS-84 by some 500 m, so a position must say."""
 

@@ -11,7 +11,7 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Final
 
 from services.contracts import ids
-from services.contracts.values import Channel, CustomerClass
+from services.contracts.values import TELEPHONE, Channel, CustomerClass
 from services.grid.phone import phone_key
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ class Unsaid:
 
 def one_spelling(recipient: Recipient) -> str:
     """Return the address in the one spelling that customers are known by: a telephone number has several."""
-    if recipient.channel in {Channel.SMS, Channel.PHONE}:
+    if recipient.channel in TELEPHONE:
         return phone_key(recipient.address) or recipient.address
     return recipient.address
 
@@ -297,7 +297,7 @@ def recipient_id(recipient: Recipient) -> UUID:
 
 def link_id(recipient: Recipient) -> UUID:
     """Identity of what is written to: of one telephone number however spelled, for calls and text messages alike."""
-    if recipient.channel in {Channel.SMS, Channel.PHONE}:
+    if recipient.channel in TELEPHONE:
         return ids.derive("link", "telephone", one_spelling(recipient))
     return ids.derive("link", recipient.channel, recipient.address)
 

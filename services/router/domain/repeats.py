@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
-from services.contracts.values import Channel, TicketState
+from services.contracts.values import TELEPHONE, Channel, TicketState
 from services.grid.accounts import account_key
 from services.grid.phone import phone_key
 from services.router.domain.classify import Classification, TypeRule
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from services.router.domain.reading import Keywords
     from services.router.domain.ticket import Ticket
 
-_NUMBERS: Final = frozenset({Channel.PHONE, Channel.SMS})
 _TALKS: Final = frozenset({Channel.WEB, Channel.APP, Channel.WECHAT, Channel.SMS})
 """Channels on which what somebody writes next belongs to what they wrote before."""
 DONE: Final = frozenset({TicketState.CLOSED, TicketState.MERGED})
@@ -82,7 +81,7 @@ def reporters(facts: Facts) -> tuple[Reporter, ...]:
         found[number] = None
     if facts.reply_to is not None:
         to = facts.reply_to.value
-        if to.channel in _NUMBERS:
+        if to.channel in TELEPHONE:
             if (number := number_of(to.address)) is not None:
                 found[number] = None
         else:
@@ -103,7 +102,7 @@ def found_by(facts: Facts, place: Place) -> tuple[UUID | None, UUID | None, UUID
     account = facts.account_id.value if facts.account_id is not None else place.account_id
     phone = None if facts.phone is None else _tel(facts.phone.value)
     to = None if facts.reply_to is None else facts.reply_to.value
-    call_back = None if to is None or to.channel not in _NUMBERS else _tel(to.address)
+    call_back = None if to is None or to.channel not in TELEPHONE else _tel(to.address)
     return (
         None if account is None else account_of(account).key,
         phone or call_back,
