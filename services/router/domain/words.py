@@ -26,7 +26,7 @@ _INVISIBLE: Final = re.compile(
     "[\u0640\u0674\u180b-\u180f\u200b-\u200d\u2060\ufe00-\ufe0f\ufeff]|(?<![\u0600-\u06ff])\u0621(?=[\u0600-\u06ff])"
 )
 _SPACED_HAN: Final = re.compile(f"(?<=[{_HAN}]) (?=[{_HAN}])")
-_LETTER: Final = "a-z0-9\u00df-\u024f\u0400-\u052f"
+_LETTER: Final = "a-z0-9\u00df-\u024f\u1e00-\u1eff\u0400-\u052f"
 _LATIN: Final = re.compile(f"[{_LETTER}]")
 _BEGINS: Final = f"(?<![{_LETTER}])"
 _ENDS: Final = f"(?![{_LETTER}])"
@@ -384,7 +384,7 @@ _UNITS: Final = {
     Script.ARABIC: re.compile("[\u0620-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufefc]+"),
     Script.CYRILLIC: re.compile("[\u0400-\u052f]+"),
     Script.HAN: re.compile(f"[{_HAN}]"),
-    Script.LATIN: re.compile("[A-Za-z\u00c0-\u024f]+"),
+    Script.LATIN: re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]+"),
 }
 
 

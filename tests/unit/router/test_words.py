@@ -29,6 +29,8 @@ from tests.unit.router.making import SHIPPED
         ("fire", "You will be fired", False),
         ("fire", "campfire", False),
         ("fire", "FIRE!", True),
+        ("hi", "tôi không hiểu", False),
+        ("cháy", "Dây điện đang cháy!", True),
         ("spark*", "it is sparking", True),
         ("spark*", "a spark", True),
         ("spark*", "desparking", False),
