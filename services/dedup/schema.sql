@@ -100,6 +100,7 @@ CREATE INDEX IF NOT EXISTS incident_of_parts ON incident (incident_id)
 -- IEEE 1366: what began in a time, or before it and was out then.
 CREATE INDEX IF NOT EXISTS incident_begun ON incident (area, coalesce(out_since, opened_at), restored_at);
 CREATE INDEX IF NOT EXISTS incident_out_since ON incident (out_since) WHERE out_since IS NOT NULL;
+CREATE INDEX IF NOT EXISTS incident_merged ON incident (merged_into) WHERE merged_into IS NOT NULL;
 
 -- A report and the one place it is in now. Name, phone and address stay here; they are not in logs or metrics.
 CREATE TABLE IF NOT EXISTS report (

@@ -14,10 +14,14 @@ from services.cli.moments import From, given, shown
 def figures(
     start: From = None,
     end: Annotated[
-        str | None, typer.Option("--until", callback=given, help="End; now. Days are counted in its offset.")
+        str | None,
+        typer.Option("--until", callback=given, help="End; now. Days are counted in its offset, or in the begin's."),
     ] = None,
     area: Area = None,
-    momentary: Annotated[float, typer.Option(help="Interruptions up to this many minutes are momentary.")] = 5,
+    momentary: Annotated[
+        float | None,
+        typer.Option(help="Interruptions up to this many minutes are momentary; as in service_levels.yaml, if absent."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show SAIDI, SAIFI, CAIDI and MAIFI (IEEE 1366) of the interruptions that began in a time.

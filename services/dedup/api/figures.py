@@ -115,7 +115,10 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
     @router.get("/reliability", dependencies=[may_read], summary="SAIDI, SAIFI, CAIDI, MAIFI")
     async def get_reliability(
         start: Annotated[QueryInstant | None, Query(description="24 hours before the end, if absent")] = None,
-        end: Annotated[QueryInstant | None, Query(description="Now, if absent; days are counted in its offset")] = None,
+        end: Annotated[
+            QueryInstant | None,
+            Query(description="Now, if absent. Days are counted in its offset, or in that of the start"),
+        ] = None,
         area: Annotated[Name | None, Query()] = None,
         momentary_minutes: Annotated[
             float | None,
@@ -132,6 +135,7 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
         momentary = MOMENTARY if levels is None else levels.momentary
         if momentary_minutes is not None:
             momentary = timedelta(minutes=momentary_minutes)
+        zone = (end or start or until).tzinfo or UTC
         by_area: dict[str, Figures] = {}
         days: dict[str, Figures] = {}
         async with connected(pool) as connection:
@@ -139,7 +143,6 @@ def figure_doors(pool: Pool, ground: Ground | None, keys: Callable[[], KeyRing[S
             began = reliability.interruptions(connection, since, until, area, momentary)
             async with aclosing(began) as areas:
                 async for found in areas:
-                    zone = until.tzinfo or UTC
                     of_days = by_day(found, zone, momentary=momentary, until=now, between=(since, until))
                     if of_days:
                         by_area[found[0].area] = sum(of_days.values(), Figures(0))

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
+from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,6 +51,7 @@ class Interruption(NamedTuple):
         ended_at: Power back for all; None while it is out.
         steps: Power that was back before.
         premises: Who it was, of one customer's own; their neighbours' are other interruptions of other customers.
+        outage: What it is of: what a person merged is of one, at several devices. None: one by itself.
     """
 
     area: str
@@ -60,6 +62,7 @@ class Interruption(NamedTuple):
     ended_at: datetime | None
     steps: tuple[Step, ...] = ()
     premises: str | None = None
+    outage: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ def by_day(
                 day = day_of(interruption.start)
                 day.minutes += lasted.total_seconds() / _MINUTE * some
                 day.customers += some
-                day.lasted.add(interruption.first)
+                day.lasted.add(known[interruption.first].outage or interruption.first)
                 if before is not None:
                     day_of(before).brief -= some
                 event = None
@@ -182,12 +185,12 @@ def by_day(
 
 @dataclass(slots=True)
 class _Day:
-    """What began on one day; ``lasted`` are the numbers of the sustained interruptions."""
+    """What began on one day; ``lasted`` are the outages of the sustained interruptions, or their numbers."""
 
     minutes: float = 0.0
     customers: int = 0
     brief: int = 0
-    lasted: set[int] = field(default_factory=set)
+    lasted: set[UUID | int] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -44,7 +44,8 @@ ORDER BY area
 _COLUMNS: Final = f"""
 SELECT incident_id, i.area, device_id, upstream, customers_served, restored_at,
        coalesce(out_since, opened_at) AS started_at,
-       CASE WHEN kind = 'single' THEN coalesce({pseudonym_of("premises")}, incident_id::text) END AS premises
+       CASE WHEN kind = 'single' THEN coalesce({pseudonym_of("premises")}, incident_id::text) END AS premises,
+       also <> '{{}}' OR also_premises <> '{{}}' AS has_others, NULL::uuid AS part_of
 """
 _BEGUN: Final = f"""
 {_COLUMNS} FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[]) AS asked (area, start, finish)
@@ -57,6 +58,20 @@ _OUT_THEN: Final = f"""
 WHERE area = ANY($1::text[]) AND kind <> 'hazard' AND coalesce(out_since, opened_at) < $2
   AND (state IN ('predicted', 'confirmed') OR state = 'restored' AND restored_at >= $3)
 """
+# What a person merged into these, each with the end of the one that stands for it; not what inference took for a part.
+_MERGED: Final = f"""
+WITH RECURSIVE merged AS (
+    SELECT incident_id AS survivor_id, incident_id FROM incident WHERE incident_id = ANY($1::uuid[])
+    UNION ALL
+    SELECT survivor_id, m.incident_id FROM merged JOIN incident AS m ON m.merged_into = merged.incident_id
+)
+SELECT i.incident_id, i.area, i.device_id, i.upstream, i.customers_served, s.restored_at,
+       coalesce(i.out_since, i.opened_at) AS started_at,
+       CASE WHEN i.kind = 'single' THEN coalesce({pseudonym_of("i.premises")}, i.incident_id::text) END AS premises,
+       s.incident_id AS part_of
+FROM merged JOIN incident AS s ON s.incident_id = survivor_id JOIN incident AS i ON i.incident_id = merged.incident_id
+WHERE i.kind = 'outage' AND i.device_id = ANY(s.also) OR i.kind = 'single' AND i.premises = ANY(s.also_premises)
+"""  # noqa: S608 - ours
 _AT_ONCE: Final = 20
 """Areas read at once."""
 _BLINKS: Final = 12
@@ -110,10 +125,12 @@ async def interruptions(
     for n in range(0, len(areas), _AT_ONCE):
         some = areas[n : n + _AT_ONCE]
         rows = await _touching(connection, some, start, end, momentary)
+        rows += await connection.fetch(_MERGED, [row["incident_id"] for row in rows if row["has_others"]])
         steps = await _steps(connection, [row["incident_id"] for row in rows])
         found: dict[str, list[Interruption]] = {}
         for row in rows:
-            found.setdefault(row["area"], []).append(_interruption(row, steps.get(row["incident_id"], ())))
+            mine = [step for key in (row["incident_id"], row["part_of"]) for step in steps.get(key, ())]
+            found.setdefault(row["area"], []).append(_interruption(row, mine))
         for one in some:
             if one in found:
                 yield found[one]
@@ -153,8 +170,9 @@ def _interruption(row: asyncpg.Record, steps: Sequence[Step]) -> Interruption:
         customers=row["customers_served"],
         started_at=row["started_at"],
         ended_at=row["restored_at"],
-        steps=tuple(_as_it_was(step, upstream) for step in steps),
+        steps=tuple(_as_it_was(step, upstream) for step in steps if step.ended_at > row["started_at"]),
         premises=row["premises"],
+        outage=row["part_of"] or row["incident_id"],
     )
 
 

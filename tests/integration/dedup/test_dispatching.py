@@ -802,3 +802,42 @@ async def test_work_that_was_over_long_ago_is_put_to_another_day_and_not_begun_a
     await decide_what_was_accepted(room, 2_891)
     assert (await desk.get(gone)).json()["cancelled"]
     assert snapshot((await room.loaded(AREA))[AREA]) == snapshot(room.cached(AREA))
+
+
+@pytest.mark.parametrize("kept", ["here", "there"])
+async def test_what_people_merged_is_one_outage_of_the_customers_of_both(
+    room: Room, desk: httpx.AsyncClient, kept: str
+) -> None:
+    """Whichever of the two they keep: each of its parts from its own first call until power is back at the one kept."""
+    await room.feed([a_report(AREA, "A0TR00023", "here", 1)], minute(1))
+    await room.feed([a_report(AREA, "A0TR00104", "there", 11)], minute(11))
+    rows = await room.pool.fetch("SELECT incident_id, device_id, customers_served FROM incident ORDER BY opened_at")
+    here, there = rows
+    assert here["device_id"] != there["device_id"]
+    gone, stays = (there, here) if kept == "here" else (here, there)
+
+    async def figures() -> dict[str, Any]:
+        between = {"start": minute(0).isoformat(), "end": minute(60).isoformat(), "area": AREA}
+        found: dict[str, Any] = (await desk.get("/figures/reliability", params=between)).json()["total"]
+        return found
+
+    said = {"command_id": "m1", "reason": "one pole", "into": str(stays["incident_id"])}
+    path = f"/incidents/{gone['incident_id']}/merge?wait=0"
+    accepted = await desk.post(path, json=said, headers=ANY)
+    await decide_what_was_accepted(room, 12)
+    back = PowerRestored(
+        area=AREA,
+        restoration_id=derive("test", "back"),
+        device=stays["device_id"],
+        restored_at=minute(51),
+        received_at=minute(51),
+    )
+    await room.feed([back], minute(51))
+    states = await room.pool.fetch("SELECT state FROM incident ORDER BY state")
+    assert [row["state"] for row in states] == ["cancelled", "restored"], accepted.text
+    found = await figures()
+    began = {stays["incident_id"]: 1, gone["incident_id"]: 1 if gone is here else 11}
+    both = here["customers_served"] + there["customers_served"]
+    minutes = sum(one["customers_served"] * (51 - began[one["incident_id"]]) for one in rows)
+    assert (found["interruptions"], found["customers_interrupted"]) == (1, both)
+    assert found["customer_minutes"] == minutes

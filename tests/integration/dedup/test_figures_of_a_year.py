@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,18 @@ async def test_all_areas_and_days_add_up(door: httpx.AsyncClient) -> None:
     assert alone["total"]["customers_interrupted"] == one
 
 
+async def test_days_are_those_of_whoever_asks(room: Room, empty: httpx.AsyncClient) -> None:
+    """In the offset of the end; until now, in that of the start: a day of Shanghai is no day of UTC."""
+    await an_outage(room, 1, "t", 4 * 60 + 30, 5 * 60)  # at 00:30 of the first of August in Shanghai
+    asked = {"start": at(-600).astimezone(SHANGHAI).isoformat()}
+    for end in ({}, {"end": at(2000).astimezone(SHANGHAI).isoformat()}):
+        found = (await empty.get("/v1/figures/reliability", params={**asked, **end})).json()
+        assert [one["day"] for one in found["days"]] == ["2026-08-01"]
+    ends_in_utc = {**asked, "end": at(2000).isoformat()}
+    found = (await empty.get("/v1/figures/reliability", params=ends_in_utc)).json()
+    assert [one["day"] for one in found["days"]] == ["2026-07-31"]
+
+
 async def test_whoever_asks_lets_other_work_have_its_turn_between_areas(door: httpx.AsyncClient, turns: Turns) -> None:
     asked = {"start": (clock.now() - timedelta(days=300)).isoformat()}
     assert (await door.get("/v1/figures/reliability", params=asked)).status_code == 200
@@ -116,6 +128,7 @@ SELECT gen_random_uuid(), gen_random_uuid(), $1, 'outage',
        $2, 'fuse', $3, true, 1, '{}', $4, $4, $5, $7, $6, 1, $5, string_to_array($8, ',')
 """
 NOON = datetime(2026, 7, 31, 12, tzinfo=UTC)
+SHANGHAI = timezone(timedelta(hours=8))
 
 
 def at(minutes: float) -> datetime:
