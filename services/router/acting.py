@@ -27,7 +27,6 @@ from services.router.domain.repeats import reporters
 from services.router.domain.telling import outage_reported, report_placed, routed
 from services.router.domain.ticket import ReportState
 from services.router.domain.versions import above, worked
-from services.router.domain.work import Phase
 from services.router.floor import VersionFloor
 from services.runtime.pool import Half, for_looking
 from services.runtime.postgres import connected
@@ -244,7 +243,7 @@ class Desk:
             if _reports_now(change):
                 metrics.REPORTS.labels(ReportState.SENT.value).inc()
             for event in change.events:
-                observe(event, change.after.queue, work_of(change.before).phase)
+                metrics.acted(event, change.after.queue)
         rules = self.rules()
         waiting = (ticket for ticket in changed if ticket.standing is TicketState.QUEUED)
         self.bell.heard((ticket, turn_of(ticket, rules)) for ticket in waiting)
@@ -252,17 +251,6 @@ class Desk:
         self.bell.changed({agent for agent in agents if agent is not None}, offered)
         if changed:
             self._outbox.wake()
-
-
-def observe(event: Event, queue: str, phase: Phase) -> None:
-    """Put a committed act into the metrics."""
-    metrics.ACTS.labels(event.did.value, queue).inc()
-    if event.seconds is None:
-        return
-    if event.did in {Did.ACCEPTED, Did.CLAIMED}:
-        metrics.ANSWER_SECONDS.labels(queue).observe(event.seconds)
-    elif phase in {Phase.ASSIGNED, Phase.WRAP_UP}:
-        metrics.HANDLE_SECONDS.labels("handling" if phase is Phase.ASSIGNED else "after_contact").observe(event.seconds)
 
 
 def _reports(changes: Sequence[Change]) -> Iterator[Publication]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from services.router.domain.log import Did
+from services.router.domain.work import Phase
+
+if TYPE_CHECKING:
+    from services.router.domain.log import Event
 
 ROUTED: Final = Counter(
     "gridline_router_tickets_routed_total",
@@ -43,7 +49,9 @@ HOLIDAYS_UNTIL: Final = Gauge(
 DESK_UNKNOWN: Final = Gauge(
     "gridline_router_desk_unknown_queues", "Queues and business types named in desk.yaml that no rules in force have"
 )
-ACTS: Final = Counter("gridline_router_acts_total", "What was done with tickets, by queue", ("did", "queue"))
+ACTS: Final = Counter(
+    "gridline_router_acts_total", "What was done with tickets, by the queue they were in then", ("did", "queue")
+)
 REFUSED_ACTS: Final = Counter("gridline_router_acts_refused_total", "Acts that were not allowed, by reason", ("why",))
 ANSWER_SECONDS: Final = Histogram(
     "gridline_router_answer_seconds",
@@ -63,3 +71,14 @@ CLAIM_SECONDS: Final = Histogram(
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5),
 )
 POLLING: Final = Gauge("gridline_router_agents_polling", "Agents who wait at this process for a ticket")
+
+
+def acted(event: Event, queue: str) -> None:
+    """Count a committed act as the KPIs do: of the queue it was done in; ``queue``: where the ticket is now."""
+    ACTS.labels(event.did.value, event.queue or queue).inc()
+    if event.seconds is None:
+        return
+    if event.did in {Did.ACCEPTED, Did.CLAIMED}:
+        ANSWER_SECONDS.labels(event.queue or queue).observe(event.seconds)
+    elif event.ended is not None:
+        HANDLE_SECONDS.labels("handling" if event.ended == Phase.ASSIGNED else "after_contact").observe(event.seconds)

@@ -83,7 +83,7 @@ def observe(before: Mapping[UUID, Ticket], changed: Sequence[Ticket], work: Outc
     seen: dict[tuple[Metric, tuple[str, ...]], int] = defaultdict(int)
     for ticket_id, events in work.events.items():
         for event in events:
-            seen[metrics.ACTS, (event.did, work.book.tickets[ticket_id].queue)] += 1
+            metrics.acted(event, work.book.tickets[ticket_id].queue)
     types = {ticket.ticket_id: ticket.classification.business_type for ticket in changed}
     for contact, ticket_id in work.contacts:
         seen[metrics.CONTACTS, (contact.channel, types[work.book.ids[ticket_id]])] += 1

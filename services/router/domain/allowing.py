@@ -87,6 +87,7 @@ class Case:
         danger: A danger was named.
         told: How often the customer told of the matter, in the tickets that it repeats too: a call is once.
         last_due: When the last stage of its clock is due, if it runs.
+        last_met: When that stage was met, if it was.
         urge: Between two urges that count.
         wrap_up: How long writing it up may take, if there is a limit.
         reported: Its outage report went out, and does not wait for a place (any more).
@@ -99,6 +100,7 @@ class Case:
     danger: bool = False
     told: int = 1
     last_due: datetime | None = None
+    last_met: datetime | None = None
     urge: timedelta = timedelta(minutes=30)
     wrap_up: timedelta | None = None
     reported: bool = False
@@ -230,7 +232,7 @@ def _filled(work: Work, act: Event, case: Case) -> dict[str, object]:
         found["until"] = act.at + case.wrap_up
     if act.did is Did.COMPLETED:
         found["first"] = work.rounds == 1 and not work.reopened and case.told == 1
-        found["in_time"] = case.last_due is None or act.at <= case.last_due
+        found["in_time"] = case.last_due is None or (case.last_met or act.at) <= case.last_due
     if act.did is Did.URGED:
         found["first"] = work.urged_at is None or act.at - work.urged_at >= case.urge
     return found

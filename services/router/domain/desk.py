@@ -266,16 +266,18 @@ def case_of(ticket: Ticket, rules: DeskRules) -> Case:
     """Return a ticket as acts are judged by it."""
     clock, work = clock_of(ticket, rules), work_of(ticket)
     waits = ticket.report is ReportState.RETURNED
-    last = None
+    due = met = None
     if clock is not None:
-        last = reached(clock.stages[-1], work.elapsed, clock_start(ticket))
+        due = reached(clock.stages[-1], work.elapsed, clock_start(ticket))
+        met = met_at(clock.stages[-1], work.elapsed)
     return Case(
         opened_at=ticket.facts.opened_at,
         queue=ticket.queue,
         waits=ticket.state is TicketState.QUEUED,
         danger=bool(ticket.classification.hazards),
         told=ticket.repeats + 1,
-        last_due=last,
+        last_due=due,
+        last_met=met,
         urge=rules.timings.urge,
         wrap_up=None if (wrap_up := rules.wrap_up_in(ticket.queue)) is None else wrap_up.limit,
         reported=ticket.report in _OUT or (waits and work.place is not None and ticket.needs_person != _TAKEN_BACK),
@@ -363,7 +365,8 @@ def following(
     case = replace(case_of(ticket, rules), waits=False)  # what is opened again did not wait for a person before
     found: list[Event] = []
     for event in asked:
-        if (decided := decide(work, event, case)) is not None:
+        where = before.queue if before and event.did is Did.RECALLED else ticket.queue
+        if (decided := decide(work, event, replace(case, queue=where))) is not None:
             found.append(decided)
             work = evolve(work, decided)
     return found

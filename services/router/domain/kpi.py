@@ -47,7 +47,7 @@ class Counts:
         abandoned: Calls given up before a person answered, and tickets withdrawn before a person had them.
         completed: Tickets completed by people.
         first: Of those, by one person at one contact, never moved, not opened again until now.
-        in_time: Of those, before the last stage of their clock was due.
+        in_time: Of those, with the last stage of their clock met before it was due.
         rated: Complaints and reports of wrongdoing completed.
         rated_in_time: Of those, in time.
         called: Completed tickets whose customer was called (back), reached or not.
@@ -234,7 +234,8 @@ _RULES: Final = (
         "share",
         "in_time",
         ("completed",),
-        "Completed before the last stage of the ticket's clock was due, of those completed",
+        "Completed, with the last stage of the ticket's clock met before it was due (what is met before the end, as a"
+        " danger's contact, or by the end), of those completed",
         NATIONAL,
     ),
     _Rule(

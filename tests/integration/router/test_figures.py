@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.contracts.values import Channel, Recipient
 from services.router.tree.keys import DEVELOPMENT_KEYS
@@ -166,3 +167,42 @@ async def test_a_supervisor_sees_which_matters_are_told_again_and_again(doors: h
     of_queue = (await doors.get("/v1/kpis?queue=consultation", headers=wallboard)).json()
     assert [each["queue"] for each in of_queue["told"]] == ["consultation"]
     assert {kpi["name"]: kpi["of"] for kpi in of_queue["kpis"]}["told_twice"] == 1
+
+
+async def test_what_is_counted_live_is_what_the_kpis_count(doors: httpx.AsyncClient, desk: Desk) -> None:
+    """By the queue in which it was done, also where the act moves the ticket, or the customer's words take it away."""
+    ann = await Seat(doors, "ann").begin("*", capacity=9, languages=("*",))
+
+    def live() -> dict[str, float]:
+        acts, handled = "gridline_router_acts_total", "gridline_router_handle_seconds"
+        of = {"transfers": ("transferred", "general"), "returns": ("returned", "locate")}
+        labels = {name: dict(zip(("did", "queue"), each, strict=True)) for name, each in of.items()}
+        found = {name: REGISTRY.get_sample_value(acts, each) or 0.0 for name, each in labels.items()}
+        for part in ("handling", "after_contact"):
+            found[part] = REGISTRY.get_sample_value(f"{handled}_sum", {"part": part}) or 0.0
+        return found
+
+    before = live()
+    moved, wrong = question("moved", text="我想问一下"), question("wrong", text="停电了")
+    burns = question("burns", ago=0, thread="burns")
+    await desk.take(moved, wrong, burns)
+    for said, act in (
+        (moved, {"act": "transfer", "to_queue": "consultation"}),
+        (wrong, {"act": "return", "reason": "not_our_area"}),
+    ):
+        assert (await ann.claim(ticket=said.ticket_ref)).status_code == 200
+        answer = await ann.do(act.pop("act"), said.ticket_id, **act)
+        assert answer.status_code == 200, answer.text
+    assert (await ann.claim(ticket=burns.ticket_ref)).status_code == 200
+    desk.now = datetime.now(UTC) + timedelta(seconds=90)
+    await desk.take(question("burns-2", ago=0, thread="burns", text="电表箱着火了"))
+
+    log = await desk.connection.fetch("SELECT did, queue, seconds FROM ticket_log WHERE did <> 'claimed'")
+    assert {(row["did"], row["queue"]) for row in log} >= {("transferred", "general"), ("recalled", "consultation")}
+    found = {name: n - before[name] for name, n in live().items()}
+    for queue, name in (("general", "transfers"), ("locate", "returns")):
+        kpis = (await ann.ask(f"kpis?queue={queue}", method="GET")).json()["kpis"]
+        shown = {kpi["name"]: kpi["counted"] for kpi in kpis}
+        assert (found[name], shown[name]) == (1, 1)
+    assert found["handling"] == pytest.approx(sum(row["seconds"] or 0 for row in log), abs=0.01)
+    assert found["handling"] > 89

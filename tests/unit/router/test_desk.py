@@ -213,6 +213,20 @@ def test_who_was_not_reached_is_still_to_be_contacted() -> None:
         assert {due.stage: due.met_at for due in turn_of(ticket, SHIPPED_DESK).due}["contact"] == met
 
 
+@pytest.mark.parametrize(("minute", "in_time"), [(4, True), (6, False)])
+def test_a_danger_whose_customer_was_contacted_in_time_is_handled_in_time(minute: int, *, in_time: bool) -> None:
+    """However long it takes from there to its end: its clock, as everybody sees it, was kept."""
+    ticket = claimed(after(contact("1", text="着火了")))
+    for asked in (
+        Event(did=Did.CONTACTED, at=NOON + minute * MINUTE, by="t", agent="ann", outcome="reached"),
+        Event(did=Did.COMPLETED, at=NOON + 40 * MINUTE, by="t", agent="ann", outcome="solved"),
+    ):
+        event = decide(work_of(ticket), asked, case_of(ticket, SHIPPED_DESK))
+        assert event is not None
+        ticket = worked(ticket, [event], event.at)
+    assert event.in_time is in_time
+
+
 def test_who_ends_a_ticket_because_nobody_is_reached_has_ended_it_in_time() -> None:
     """Not reached is an outcome too: it is no attempt, after which somebody is still to call."""
     ticket = claimed(after(contact("1", text="着火了")))
