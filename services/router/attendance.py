@@ -179,10 +179,11 @@ async def note_signs(desk: Desk) -> None:
 async def sweep(desk: Desk) -> int:
     """Give back the tickets of agents who are not heard of any more; return how many agents."""
     await note_signs(desk)
-    now = clock.now()
+    now, presence = clock.now(), desk.rules().timings.presence
     changes: list[Change] = []
     async with desk.transaction() as tx:
-        rows = await roster.gone(tx, now - desk.rules().timings.presence, _PAGE)
+        await roster.set_right(tx, now, now + presence)
+        rows = await roster.gone(tx, now - presence, _PAGE)
         for row in rows:
             await roster.seen(tx, row, Presence.OFFLINE, now)
             changes += await _lost(desk, tx, row, _gone(now))

@@ -88,6 +88,9 @@ _GONE: Final = """
 SELECT body::text AS body, presence, since, seen_at FROM agent
 WHERE presence <> 'offline' AND seen_at < $1 ORDER BY agent_id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+_SET_RIGHT: Final = """
+UPDATE agent SET seen_at = $1, since = least(since, $1) WHERE presence <> 'offline' AND seen_at > $2
+"""
 _ON_DUTY: Final = """
 SELECT EXISTS (SELECT FROM agent) AS known, ARRAY(
     SELECT DISTINCT queue FROM agent, jsonb_array_elements_text(body -> 'queues') AS served (queue)
@@ -169,6 +172,14 @@ async def gone(tx: Connection, before: datetime, limit: int) -> list[Row]:
     """Return agents without a sign since ``before``, locked; those another process looks at are passed over."""
     found = await tx.fetch(_GONE, before, limit)
     return [as_row(row) for row in found]
+
+
+async def set_right(tx: Connection, now: datetime, after: datetime) -> None:
+    """Let who was seen ``after`` that be seen now: the database's clock was ahead then, and has been set back since.
+
+    Until it is that late again nobody would notice that they are gone.
+    """
+    await tx.execute(_SET_RIGHT, now, after)
 
 
 async def on_duty(connection: Connection) -> frozenset[str] | None:

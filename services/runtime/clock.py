@@ -74,6 +74,11 @@ def of_host() -> datetime:
     return datetime.now(UTC)
 
 
+def ahead() -> float:
+    """Return by how many seconds the time this process goes by is ahead of what its host's clock says."""
+    return (present() - of_host()).total_seconds()
+
+
 def told(instant: datetime, asked: float, *, for_s: float = inf) -> float:
     """Take in what a clock that all processes share says, and count on from it where it says something else.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.runtime import clock
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -66,6 +68,11 @@ CLOCK_AHEAD: Final = Gauge(
     "gridline_clock_ahead_seconds",
     "Seconds this host's clock is ahead of Kafka's, below 0: behind; at least, by the last record published",
 )
+TIME_AHEAD: Final = Gauge(
+    "gridline_time_ahead_seconds",
+    "Seconds the time this process goes by (the database's; of an intake Kafka's) is ahead of its host's clock",
+)
+TIME_AHEAD.set_function(clock.ahead)
 TALLY: Final = Gauge("gridline_tally", "The service's exact counts, from its database", ("name",))
 IMBALANCE: Final = Gauge(
     "gridline_conservation_imbalance",

@@ -36,6 +36,20 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
+async def test_who_was_seen_while_the_database_was_ahead_is_missed_once_its_clock_is_right_again(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    """Not only when it is that late again: until then their customers waited for nobody."""
+    await at_work(doors, desk)
+    await people.pool.execute("UPDATE agent SET seen_at = now() + interval '8 h', since = now() + interval '8 h'")
+    assert await sweep(people) == 0, "nobody knows whether they are there"
+    [row] = await people.pool.fetch("SELECT now() - seen_at AS silent, since <= now() AS began FROM agent")
+    assert timedelta() <= row["silent"] < timedelta(minutes=1)
+    assert row["began"]
+    await people.pool.execute("UPDATE agent SET seen_at = seen_at - interval '50 s'")
+    assert await sweep(people) == 1
+
+
 async def test_who_works_is_not_taken_for_gone_although_no_heartbeat_comes(
     doors: httpx.AsyncClient, desk: Desk, people: People
 ) -> None:
