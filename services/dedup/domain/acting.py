@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 SHOWN: Final = 5
 """Reasons against one command that are told at most."""
 MOST_MOVED: Final = 10_000
-"""Reports that a command takes to another incident. They move in one transaction, which ends after 30 s, and orders of
-the area wait for it: of 100,000 seven seconds of a processor, and two rows for each."""
+"""Reports that a command takes out of an incident. They go in one transaction, which ends after 30 s, and orders of the
+area wait for it: with 10,000 less than a second, or two to take it back. Of 100,000 it took up to 28 s."""
 
 
 class RefusedError(Exception):

@@ -15,7 +15,7 @@ from services.contracts.values import CustomerClass
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
-from services.dedup.domain.acting import RefusedError
+from services.dedup.domain.acting import MOST_MOVED, RefusedError
 from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.done import Closed
 from services.dedup.domain.planned import Planned
@@ -171,6 +171,9 @@ def accept(acting: Acting) -> Done:
     if not covered:
         why = "it answers no report of the incident: they were not made in its time, or by who depends on power"
         raise RefusedError(("planned_id", why))
+    if len(covered) > MOST_MOVED:
+        why = f"it would answer {len(covered)} reports of the incident, of which {MOST_MOVED} can be answered at once"
+        raise RefusedError(("planned_id", f"{why}: decline it, and post its end as the estimate of the order (etr)"))
     key, rule = incident.incident_id, Rule.PLAN_ACCEPTED
     why_so: e.Evidence = {"planned": str(planned.planned_id), **acting.why}
     for one in covered:
