@@ -360,6 +360,8 @@ class _Decision(Draft):
             return
         self.events.append(e.TimerCleared(relook.timer_id, incident.incident_id))
         now = self.state.heard_until(at.timestamp())
+        if incident.suggested_at is not None:  # since then nobody calls because nobody is without power
+            now = min(now, incident.suggested_at.timestamp())
         if incident.frozen:
             propose_below(self, incident, now)
         elif (found := left_behind(self.state, incident, now))[0]:

@@ -1,13 +1,14 @@
 """What a meter's or a breaker's word changes.
 
 Decided here: a last gasp counts like a report that nobody made; an open breaker confirms the outage of its device;
-power at all of an incident's meters, or its breaker closed, suggests that it is over, and power that is gone again
-takes that back. Only a crew or a person closes it. Late, repeated and disordered readings change nothing.
+power at an incident's meters (of many, at all but a few: some words are lost), or its breaker closed, suggests that it
+is over, and power that is gone again takes that back. Only a crew or a person closes it. Late, repeated and disordered
+readings change nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from services.contracts.values import IncidentState, Reading
 from services.dedup.domain import acts as a
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from services.contracts.messages import TelemetryReceived
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.state import AreaState
+
+_LOST: Final = 0.1
+"""Share of those without power whose meters need not have said that it is back for an outage to seem over."""
 
 
 def read(
@@ -68,8 +72,13 @@ def _report(state: AreaState, message: TelemetryReceived) -> Report:
 def _opened(
     state: AreaState, message: TelemetryReceived, explained: Callable[[Report, str], list[e.Event]]
 ) -> list[e.Event]:
-    """Confirm the outage of a breaker that is open; begin it where nobody has reported yet."""
+    """Confirm the outage of a breaker that is open; begin it where nobody has reported yet.
+
+    A tie, or what was switched over before, has nobody under it who could be without power.
+    """
     device = message.device
+    if not state.customers_under(device):
+        return []
     known = state.by_device.get(device)
     events = [] if known is not None else explained(_report(state, message), device)
     for event in events:
@@ -81,7 +90,10 @@ def _opened(
 
 
 def _power(state: AreaState, message: TelemetryReceived, leaf: str) -> list[e.Event]:
-    """Suggest that an outage is over once every meter under it that went dark, and every caller asked, has power."""
+    """Suggest that an outage is over once every meter under it that went dark, and every caller asked, has power.
+
+    Of many meters all but a few: what one says that power is back is lost as easily as that it is gone.
+    """
     for key in _known_at(state, message, leaf):
         incident = state.incidents[key]
         before = state.telemetry.known.get(subject_of(message))
@@ -89,7 +101,8 @@ def _power(state: AreaState, message: TelemetryReceived, leaf: str) -> list[e.Ev
         dark = state.telemetry.dark_under(incident.device.id) - was_dark
         if incident.kind is e.Kind.SINGLE:
             dark = 0
-        if dark == 0 and (was_dark or _all_powered(state, incident, message)):
+        few = was_dark and dark <= _LOST * incident.standing.callers
+        if few or (dark == 0 and _all_powered(state, incident, message)):
             return _suggest(incident, message, Rule.METERS_ON)
     return []
 

@@ -38,12 +38,19 @@ class _Call(NamedTuple):
     report: Report
 
 
-def is_sparse(state: AreaState, incident: Incident, now: float) -> bool:
-    """Tell whether clearly fewer have called than an outage of the incident's device would make call by now."""
+def is_sparse(state: AreaState, incident: Incident, now: float, *, meters: bool = False) -> bool:
+    """Tell whether clearly fewer have called than an outage of the incident's device would make call by now.
+
+    Meters call for nobody: those of one feeder are more than the people of all that would call. ``meters``: count them
+    all the same, as where another look costs too much to take it often.
+    """
     weigh = state.likelihood
     n = incident.customers_served
     begun = state.onset(incident) - weigh.lead(n)
-    return incident.standing.callers < state.rules.inference.enough * n * weigh.called_by(now - begun)
+    enough = state.rules.inference.enough * n * weigh.called_by(now - begun)
+    if incident.standing.callers < enough or meters or not state.telemetry.known:
+        return incident.standing.callers < enough
+    return len({report.customer for report in incident.reports.values() if report.has_ticket}) < enough
 
 
 def as_one(state: AreaState, device: str, reports: Iterable[Report], now: float) -> float:
@@ -52,7 +59,7 @@ def as_one(state: AreaState, device: str, reports: Iterable[Report], now: float)
 
 
 def partition(state: AreaState, device: str, reports: Iterable[Report], now: float) -> list[Piece]:
-    """Return the likeliest explanation of the reports under a device; none is one that telemetry shows closed.
+    """Return the likeliest explanation of the reports under a device; what telemetry shows closed takes more calls.
 
     Args:
         state: The area.
@@ -88,7 +95,6 @@ def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[
     score = _score_of(state, device, calls, now)
     if len(branches) == 1:
         return [Piece(device, _reports(calls), score)]
-    shut = bool(state.telemetry.known) and state.telemetry.closed(device, min(call.report.made_at for call in calls))
     apart: list[Piece] = []
     for branch, under in branches.items():
         if branch is None:
@@ -96,7 +102,7 @@ def _best(state: AreaState, depth: int, calls: list[_Call], now: float) -> list[
         else:
             apart += _best(state, depth + 1, under, now)
     margin = state.rules.inference.split_margin
-    if shut or sum(piece.score for piece in apart) > score + margin:
+    if sum(piece.score for piece in apart) > score + margin:
         return apart
     return [Piece(device, _reports(calls), score)]
 
@@ -125,4 +131,5 @@ def _score(state: AreaState, device: str, calls: Sequence[tuple[float, str | UUI
         if known is None or at < known:
             firsts[caller] = at
     times = sorted(firsts.values())
-    return state.likelihood.outage(state.kind_of(device), state.customers_under(device), times, len(times), now)
+    weigh, against = state.likelihood, state.telemetry.against(device, times[0])
+    return against + weigh.outage(state.kind_of(device), state.customers_under(device), times, len(times), now)

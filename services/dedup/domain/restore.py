@@ -232,7 +232,7 @@ def _without(state: AreaState, incident: Incident, under: Sequence[Report], at: 
     rest = [report for report in incident.reports.values() if report.report_id not in gone]
     now, device = at.timestamp(), incident.device.id
     whole = as_one(state, device, incident.reports.values(), now)
-    if len(rest) > MANY and not is_sparse(state, incident, now):
+    if len(rest) > MANY and not is_sparse(state, incident, now, meters=True):
         return whole, [Piece(device, tuple(rest), as_one(state, device, rest, now))]
     return whole, partition(state, device, rest, now) if rest else []
 

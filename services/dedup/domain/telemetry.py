@@ -3,12 +3,12 @@
 Decided here: that the reading with the latest event time counts, whatever the order of arrival, so late, repeated
 and disordered readings are harmless. Never here: which device is predicted.
 
-The engine asks ``state.telemetry.closed(device, at)`` before it predicts a device.
+The engine asks ``state.telemetry.against(device, at)`` for what speaks against predicting a device.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from services.contracts.values import Reading
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from services.contracts.messages import TelemetryReceived
 
 OFF: Final = frozenset({Reading.LAST_GASP, Reading.PING_SILENT, Reading.BREAKER_OPEN})
+_SHUT: Final = -20.0
+"""How likely a device is open that telemetry shows closed, as a logarithm: its telemetry is stuck, or the word that it
+opened is late or lost. Two or three calls do not outweigh it, as each is another fault at once; a dark feeder does."""
 _RANK: Final = {reading: rank for rank, reading in enumerate(Reading)}
 
 
@@ -83,12 +86,18 @@ class Telemetry:
                 self._dark[device] = self._dark.get(device, 0) + (1 if now else -1)
 
     def closed(self, device: str, at: datetime) -> bool:
-        """Tell whether telemetry shows a device closed at ``at``, so that it must not be predicted open.
+        """Tell whether telemetry shows a device closed at ``at``, so that it is hardly open.
 
         A breaker that closed only after ``at`` may have been open then; without a later word it stays as it was.
         """
         known = self.known.get(f"breaker:{device}")
         return known is not None and known.reading is Reading.BREAKER_CLOSED and known.since <= at
+
+    def against(self, device: str, at: float) -> float:
+        """Return what telemetry says against a device's outage, as a logarithm; ``at``: its first call, in seconds."""
+        if not self.known:  # as where no telemetry comes
+            return 0.0
+        return _SHUT if self.closed(device, datetime.fromtimestamp(at, UTC)) else 0.0
 
     def open(self, device: str) -> bool:
         """Tell whether telemetry shows a breaker open."""

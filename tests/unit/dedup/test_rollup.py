@@ -18,22 +18,27 @@ BUSBAR = "A0SU00000"
 FEEDERS = ("A0BR00001", "B0BR00001")
 
 
+def substation(feeders: str) -> Tree:
+    """One substation, and a feeder of 351 customers for each letter."""
+    folder = NETWORKS / "ieee123"
+    known = read_devices(folder / "network.csv")
+    rows = [row._replace(other_end=None) for row in known if row.parent is None]
+    customers: dict[str, int] = {}
+    for letter in feeders:
+        for row in known:
+            if row.parent is not None:
+                parent = BUSBAR if row.parent == BUSBAR else row.parent.replace("A0", f"{letter}0")
+                rows.append(row._replace(id=row.id.replace("A0", f"{letter}0"), parent=parent, other_end=None))
+        for one in read_customers(folder / "customers.csv", known):
+            name = one.transformer_id.replace("A0", f"{letter}0")
+            customers[name] = customers.get(name, 0) + 1
+    return Tree(rows, customers)
+
+
 @pytest.fixture(scope="session")
 def busbar() -> Tree:
     """One substation, two feeders of 351 customers each."""
-    folder = NETWORKS / "ieee123"
-    rows = read_devices(folder / "network.csv")
-    second = [
-        row._replace(id=row.id.replace("A0", "B0"), parent=(row.parent or "").replace("A0", "B0"), other_end=None)
-        for row in rows
-        if row.parent is not None
-    ]
-    second = [row._replace(parent=BUSBAR) if row.parent == "B0SU00000" else row for row in second]
-    customers: dict[str, int] = {}
-    for row in read_customers(folder / "customers.csv", rows):
-        for name in (row.transformer_id, row.transformer_id.replace("A0", "B0")):
-            customers[name] = customers.get(name, 0) + 1
-    return Tree([*(row._replace(other_end=None) for row in rows), *second], customers)
+    return substation("AB")
 
 
 @pytest.fixture
@@ -125,3 +130,33 @@ def test_feeders_restored_one_by_one_are_steps_of_the_substation(storm: Timeline
 
     assert not storm.state.incidents
     assert other[0] not in storm.state.members
+
+
+def its_meters_go_dark(storm: Timeline, feeder: str) -> None:
+    """Two meters of each transformer, within seconds; its breaker's telemetry is stuck, or the word is late."""
+    assert storm.state.tree is not None
+    devices = storm.state.tree.transformers_under(feeder)
+    storm.at(-30).reading("breaker_closed", feeder)
+    for n in range(len(devices)):
+        for meter in ("A", "B"):
+            storm.at(n / 300).reading("last_gasp", devices[n * 37 % len(devices)], f"{meter}{n}")
+
+
+def test_a_feeder_of_dark_meters_is_not_its_substation_though_its_breaker_is_said_to_be_closed(storm: Timeline) -> None:
+    its_meters_go_dark(storm, FEEDERS[0])
+
+    assert storm.live_orders().keys() == {FEEDERS[0]}
+
+
+def test_meters_of_one_feeder_are_not_the_calls_of_its_substation() -> None:
+    """They are more than the people of all its feeders who would call; the silence of the others tells all the same.
+
+    A meter of another feeder, whose battery is flat, made it look like the substation.
+    """
+    storm = Timeline(BUSBAR, substation("ABCD"), rules_of_tests())
+    storm.at(-0.1).reading("last_gasp", "B0TR00104", "B")
+    its_meters_go_dark(storm, FEEDERS[0])
+    assert storm.live_orders().keys() == {BUSBAR}
+    storm.at(60)
+
+    assert storm.live_orders().keys() == {FEEDERS[0], "B0TR00104"}

@@ -45,12 +45,23 @@ def test_last_gasps_of_two_transformers_show_the_fuse_above(storm: Timeline) -> 
     assert storm.live_orders().keys() == {"A0FU00016"}
 
 
-def test_a_device_that_telemetry_shows_closed_is_never_predicted(storm: Timeline) -> None:
+def test_a_device_that_telemetry_shows_closed_is_not_predicted_by_two_calls(storm: Timeline) -> None:
     storm.at(0).reading("breaker_closed", "A0FU00016")
     storm.at(1).report("A0TR00023")
     storm.at(2).report("A0TR00024")
 
     assert "A0FU00016" not in {order.device.id for order in storm.orders}
+
+
+def test_what_is_dark_to_the_last_meter_is_open_though_telemetry_shows_it_closed(storm: Timeline) -> None:
+    """Its telemetry is stuck, or the word is late: neither the line above is out, nor each transformer by itself."""
+    assert storm.state.tree is not None
+    storm.at(-30).reading("breaker_closed", "A0SW00012")
+    for n, transformer in enumerate(storm.state.tree.transformers_under("A0SW00012")):
+        storm.at(n / 60).reading("last_gasp", transformer, f"A{n}")
+    storm.at(120)
+
+    assert storm.live_orders().keys() == {"A0SW00012"}
 
 
 def test_an_open_breaker_explains_what_is_predicted_and_not_what_a_crew_has_seen(storm: Timeline) -> None:
@@ -127,6 +138,35 @@ def test_power_at_all_meters_that_went_dark_suggests_that_it_is_over(storm: Time
     assert suggested(storm) == ["meters_on"], "once"
     assert len(storm.live_orders()) == 1, "only a crew or a person closes it"
     assert storm.changed[-1].restoration_suggested_at == minute(31)
+
+
+@pytest.mark.parametrize(("lost", "said"), [(2, ["meters_on"]), (3, [])])
+def test_of_many_meters_a_few_words_that_power_is_back_may_be_lost(storm: Timeline, lost: int, said: list[str]) -> None:
+    for n in range(20):
+        storm.at(0).reading("last_gasp", "A0TR00023", f"A{n}")
+    for n in range(20 - lost):
+        storm.at(30).reading("power_up", "A0TR00023", f"A{n}")
+
+    assert suggested(storm) == said
+
+
+def test_silence_says_nothing_of_an_outage_whose_meters_have_power_again(storm: Timeline) -> None:
+    """Who has power does not call: the branches of a line that reclosed need no crew each."""
+    meters = {"A1": "A0TR00023", "A2": "A0TR00104"}
+    for account, transformer in meters.items():
+        storm.at(0).reading("last_gasp", transformer, account)
+    for account, transformer in meters.items():
+        storm.at(0.5).reading("power_up", transformer, account)
+    storm.at(200)
+
+    assert storm.live_orders().keys() == {"A0SW00012"}
+
+
+def test_a_tie_that_opens_again_is_no_outage(storm: Timeline) -> None:
+    storm.at(0).reading("breaker_closed", "A0TIE00020")
+    storm.at(60).reading("breaker_open", "A0TIE00020")
+
+    assert not storm.orders, "nobody is fed through it"
 
 
 def test_a_breaker_that_closed_suggests_that_it_is_over(storm: Timeline) -> None:
