@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from services.runtime.postgres import Connection
 
+# Of a completed ticket its columns and its own log are read, once. Its body is as long as all of these, and where what
+# was done with it is asked for one by one, Postgres may read the log of all that ever were for each.
 _COUNTS: Final = """
 WITH line AS (
     SELECT ticket_id, did, at, seconds, body FROM ticket_log
@@ -20,18 +22,22 @@ WITH line AS (
         coalesce((l.body->>'first')::boolean, false) AS first,
         coalesce((l.body->>'in_time')::boolean, true) AS in_time,
         t.business_type IN ('complaint', 'whistleblow') AS rated,
-        coalesce((t.body #>> '{work,urges}')::int, 0) + coalesce((t.body->>'urges')::int, 0) > 0 AS urged,
+        coalesce(
+            t.urged,
+            coalesce((t.body #>> '{work,urges}')::int, 0) + coalesce((t.body->>'urges')::int, 0) > 0
+        ) AS urged,
         coalesce(t.last_telling > 1, (t.body->>'repeats')::int > 0, false) AS repeated,
-        EXISTS (
-            SELECT FROM ticket_log AS m WHERE m.ticket_id = l.ticket_id AND m.did = 'reopened' AND m.at > l.at
-        ) AS opened_again,
-        EXISTS (SELECT FROM ticket_log AS m WHERE m.ticket_id = l.ticket_id AND m.did = 'contacted') AS called,
-        EXISTS (
-            SELECT FROM ticket_log AS m
-            WHERE m.ticket_id = l.ticket_id AND m.did = 'returned'
-              AND m.body->>'reason' IN ('wrong_queue', 'wrong_type', 'wrong_language', 'not_our_area')
-        ) AS wrong
-    FROM line AS l JOIN ticket AS t ON t.ticket_id = l.ticket_id WHERE l.did = 'completed'
+        own.opened_again, own.called, own.wrong
+    FROM line AS l JOIN ticket AS t ON t.ticket_id = l.ticket_id CROSS JOIN LATERAL (
+        SELECT coalesce(bool_or(m.did = 'reopened' AND m.at > l.at), false) AS opened_again,
+            coalesce(bool_or(m.did = 'contacted'), false) AS called,
+            coalesce(bool_or(
+                m.did = 'returned'
+                AND m.body->>'reason' IN ('wrong_queue', 'wrong_type', 'wrong_language', 'not_our_area')
+            ), false) AS wrong
+        FROM ticket_log AS m WHERE m.ticket_id = l.ticket_id
+    ) AS own
+    WHERE l.did = 'completed'
 )
 SELECT
     count(*) FILTER (WHERE did IN ('claimed', 'accepted')) AS answered,

@@ -83,6 +83,8 @@ DO $$ BEGIN
             ADD COLUMN call_back     uuid; -- if another number
     END IF;
 END $$;
+-- Whether its customer or a supervisor urged; of tickets that an older release wrote last, the body alone says it.
+ALTER TABLE ticket ADD COLUMN IF NOT EXISTS urged boolean;
 CREATE INDEX IF NOT EXISTS ticket_by_time ON ticket (opened_at, ticket_id);
 CREATE INDEX IF NOT EXISTS ticket_by_area ON ticket (area, opened_at, ticket_id) WHERE area IS NOT NULL;
 CREATE INDEX IF NOT EXISTS ticket_by_account ON ticket (account, opened_at, ticket_id) WHERE account IS NOT NULL;

@@ -12,8 +12,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.contracts.values import Channel, Recipient
+from services.router import figures
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from tests.integration.router.seat import Seat, question
+from tests.integration.rows_read import Read
 from tests.unit.router.making import contact
 
 if TYPE_CHECKING:
@@ -206,3 +208,36 @@ async def test_what_is_counted_live_is_what_the_kpis_count(doors: httpx.AsyncCli
         assert (found[name], shown[name]) == (1, 1)
     assert found["handling"] == pytest.approx(sum(row["seconds"] or 0 for row in log), abs=0.01)
     assert found["handling"] > 89
+
+
+OTHERS = """
+INSERT INTO ticket_log (ticket_id, version, n, did, at, body)
+SELECT md5('other' || n)::uuid, 1, 0, (ARRAY['reopened', 'contacted', 'returned'])[1 + n % 3],
+       now() - interval '40 days', '{}' FROM generate_series(1, 20000) AS n
+"""
+
+
+@pytest.mark.parametrize("plan", ["auto", "force_generic_plan"])
+async def test_a_period_costs_what_was_completed_in_it(doors: httpx.AsyncClient, desk: Desk, plan: str) -> None:
+    """Of 250,000 completed it took 14 seconds: their bodies were read, and the log of all that ever were."""
+    ann = await Seat(doors, "ann").begin("*", capacity=9, languages=("*",))
+    for name, urged in (("plain", False), ("late", True)):
+        said = question(name, ago=300)
+        desk.now = datetime.now(UTC)
+        await desk.take(said)
+        assert (await ann.claim(ticket=str(said.ticket_id))).status_code == 200
+        if urged:
+            assert (await ann.do("urge", said.ticket_id, reason="customer")).status_code == 200
+        assert (await ann.do("complete", said.ticket_id, outcome="solved")).status_code == 200
+    connection = desk.connection
+    period = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)
+    before = await figures.count(connection, *period, None, 20, 15)
+    assert (before.completed, before.urged, before.correct, before.called) == (2, 1, 2, 0)
+
+    await connection.execute(OTHERS)
+    await connection.execute("ANALYZE ticket_log, ticket")
+    await connection.execute("UPDATE ticket SET body = '{}' WHERE state = 'closed'")
+    await connection.execute(f"SET plan_cache_mode = {plan}")
+    reading = Read(connection)
+    assert await figures.count(reading, *period, None, 20, 15) == before  # type: ignore[arg-type]
+    assert reading.most < (1000, "")
