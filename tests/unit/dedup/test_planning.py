@@ -80,6 +80,19 @@ def test_a_plan_that_is_entered_late_is_told_with_the_incident_it_may_explain(st
     assert storm.incident_of(first).order is not None
 
 
+def test_work_that_began_early_is_accepted_once_its_start_is_put_right(storm: Timeline) -> None:
+    early = storm.at(-6).report("A0TR00026", "early")
+    incident = storm.incident_of(early).incident_id
+    enter(storm.at(0), begins=0)
+    accept(storm.at(1), incident)
+    assert [field for field, _ in storm.refusals()] == ["planned_id"], "it was reported before the work began"
+    enter(storm.at(2), begins=-10)
+    accept(storm.at(3), incident)
+
+    assert len(storm.refusals()) == 1
+    assert not storm.state.incidents
+
+
 def test_accepted_its_reports_are_answered_its_crew_called_back_and_it_is_closed(storm: Timeline) -> None:
     first, second, incident = an_outage_and_its_plan(storm)
     order = storm.order_of(first)
