@@ -116,12 +116,16 @@ UPDATE notice n SET state = 'failed', reason = 'unlinked'
 FROM gone WHERE n.notice_id = gone.notice_id
 RETURNING n.notice_id, n.stage, n.channel, n.state, n.reason, extract(epoch FROM now() - n.caused_at)::float8 AS seconds
 """
-# What was held is due once its night is over, whether or not somebody has looked at it again by then.
+# What was held is due once its night is over, whether or not somebody has looked at it again by then. Each state has an
+# index of its own; asked for together, all notices that ever were are read.
 _BACKLOG: Final = """
 SELECT channel, turn, count(*) AS count,
        extract(epoch FROM now() - min(greatest(coalesce(looked_at, made_at), held_until)))::float8 AS oldest_s
-FROM notice
-WHERE state IN ('pending', 'sending') AND (held_until IS NULL OR held_until <= now()) GROUP BY channel, turn
+FROM (
+    SELECT channel, turn, looked_at, made_at, held_until FROM notice WHERE state = 'pending'
+    UNION ALL SELECT channel, turn, looked_at, made_at, held_until FROM notice WHERE state = 'sending'
+) AS waiting
+WHERE held_until IS NULL OR held_until <= now() GROUP BY channel, turn
 """
 _HELD: Final = "SELECT count(*) FROM notice WHERE state = 'pending' AND held_until > now()"
 

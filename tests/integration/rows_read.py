@@ -18,7 +18,7 @@ class Read:
             return attribute
 
         async def explained(query, *args):
-            if args or query.strip().startswith(("SELECT ", "SELECT\n")):
+            if args or query.strip().startswith(("SELECT ", "SELECT\n", "WITH ")):
                 back = self._connection.transaction()
                 await back.start()
                 said = await self._connection.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}", *args)

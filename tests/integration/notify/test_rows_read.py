@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from services.notify import fan_out
+from services.notify import fan_out, pending
 from tests.integration.notify.outage import fill
 from tests.integration.rows_read import Read
 from tests.unit.notify.snapshots import NOW
@@ -59,4 +59,15 @@ async def test_how_much_is_still_to_be_looked_at(desk, reading):
         await one.step()
     await one.step()
     assert (await fan_out.to_do(reading))[0] == OUTAGE - JOIN
+    assert reading.most < (MOST, "")
+
+
+async def test_how_much_waits_to_be_sent_is_counted_without_what_was_sent(desk, reading):
+    """Each process asks every five seconds; all notices that ever were sent were read for it."""
+    await desk.handle(reading, [desk.make.changed(2, 1, joined=members(desk, 600_000))])
+    [waiting] = await pending.backlog(reading)
+    assert waiting.count == JOIN
+    assert await pending.held(reading) == 0
+    await pending.drop_unlinked(reading)
+    await pending.recover(reading, repeatable=["log"], most_attempts=5)
     assert reading.most < (MOST, "")
