@@ -132,7 +132,7 @@ async def test_what_is_around_an_incident_can_be_drawn(room: Room, desk: httpx.A
 async def test_what_is_around_an_incident_is_found_among_its_own_reports(room: Room) -> None:
     async with room.pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL enable_seqscan = off")  # as if there were millions of others
-        for query, *args in ((views._BY_DEVICE, NOBODY), (views._MEMBERS, NOBODY, 1000)):
+        for query, *args in ((views._BY_DEVICE, NOBODY), (views._MEMBERS, NOBODY, 1000, 0)):
             plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}", *args))
             assert "report_by_incident" in plan
 
