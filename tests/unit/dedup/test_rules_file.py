@@ -37,6 +37,13 @@ def test_the_hash_is_of_the_content(tmp_path: Path) -> None:
     assert load_rules(same).hash == load_rules(RULES).hash != load_rules(other).hash
 
 
+def test_without_a_margin_for_few_as_many_report_every_outage(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(RULES.read_text(encoding="utf-8").replace("  few_margin: 12\n", ""), encoding="utf-8")
+
+    assert load_rules(file).inference.few_margin == math.inf
+
+
 def test_numbers_mean_what_their_names_say() -> None:
     rules = load_rules(RULES)
 
@@ -46,7 +53,7 @@ def test_numbers_mean_what_their_names_say() -> None:
     assert inference.home is not None
     assert math.exp(inference.home) * year == pytest.approx(0.6)
     assert (inference.share, inference.delay_median, inference.relook[:3]) == (0.1, 300, (60, 120, 240))
-    assert inference.few_margin == math.inf
+    assert inference.few_margin == 12
     assert math.exp(inference.stray) * 3600 == pytest.approx(0.0001)
     assert rules.trusted_lag == timedelta(minutes=45)
     assert rules.restored_memory == timedelta(hours=24)
@@ -81,7 +88,7 @@ def test_numbers_mean_what_their_names_say() -> None:
             "leave_times: 4\n  etr_hours: {tree: 9}",
             "unknown key 'tree' in etr_hours",
         ),
-        ("lift_margin: 0", "lift_margin: 0\n  few_margin: 0", "few_margin must be a number from 1 to 100"),
+        ("few_margin: 12", "few_margin: 0", "few_margin must be a number from 1 to 100"),
         ("lift_margin: 0", "lift_margin: 0\n  fresh_minutes: 90", "fresh_minutes must be a number from 0 to 60"),
         *(
             (

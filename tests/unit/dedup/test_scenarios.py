@@ -6,6 +6,9 @@ FU00018 (TR00028, 30 to 33).
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from services.contracts.values import (
@@ -460,8 +463,13 @@ def test_an_old_lone_call_does_not_take_the_calls_of_its_street_going_dark() -> 
 
 @pytest.mark.parametrize("frozen", [False, True])
 def test_what_was_lifted_takes_in_its_own_first_calls_once_the_next_have_shown_them(frozen: bool) -> None:
-    """At night people are slow to call: a lift that begins after the first of them explains that moment best."""
-    feeder = Timeline("S", a_long_feeder(), rules_of_tests())
+    """At night people are slow to call: a lift that begins after the first of them explains that moment best.
+
+    Where fewer may report than usual the first are part of it at once, so here as many report every outage.
+    """
+    rules = rules_of_tests()
+    usual = replace(rules, inference=replace(rules.inference, few_margin=math.inf))
+    feeder = Timeline("S", a_long_feeder(), usual)
     first = [feeder.at(n * 0.4).report(f"T{50 + n}", account=f"E{n}") for n in range(3)]
     if frozen:
         feeder.at(2).crew(feeder.order_of(first[0]).order_id, ProgressStage.ARRIVED)
