@@ -162,11 +162,12 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: 
         under = state.below.get(step.device)
         if not under or len(under) == seen:
             continue  # no more to explain than for the device before, with more silence
+        if state.telemetry.closed(step.device, made_at):
+            continue
         seen = len(under)
         if alone is None:
             alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
         if (rate := weigh.rates.get(step.kind)) is not None:  # else a class that is never predicted
-            rate += state.telemetry.against(step.device, at)
             yield _ask(state, step, under, rate, at, now, alone, margin)
 
 

@@ -45,7 +45,7 @@ def considered(
         if state.telemetry.open(one):
             said.append("telemetry shows it open")
         elif state.telemetry.closed(one, at):
-            said.append("telemetry shows it closed, so it takes many calls to predict it")
+            said.append("telemetry shows it closed, so calls do not predict it, but the silence around it may")
         if (last := state.restored.get(one)) is not None:
             said.append(f"power came back there at {last.restored_at.isoformat()}")
         if (planned := state.planned.covering([one], at)) is not None:

@@ -59,7 +59,7 @@ def as_one(state: AreaState, device: str, reports: Iterable[Report], now: float)
 
 
 def partition(state: AreaState, device: str, reports: Iterable[Report], now: float) -> list[Piece]:
-    """Return the likeliest explanation of the reports under a device; what telemetry shows closed takes more calls.
+    """Return the likeliest explanation of the reports under a device; what telemetry shows closed takes more of them.
 
     Args:
         state: The area.

@@ -3,7 +3,8 @@
 Decided here: that the reading with the latest event time counts, whatever the order of arrival, so late, repeated
 and disordered readings are harmless. Never here: which device is predicted.
 
-The engine asks ``state.telemetry.against(device, at)`` for what speaks against predicting a device.
+The engine never looks up to a device that is ``state.telemetry.closed(device, at)``; where silence contradicts the
+outage above, it asks ``state.telemetry.against(device, at)`` for what speaks against that device.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Telemetry:
                 self._dark[device] = self._dark.get(device, 0) + (1 if now else -1)
 
     def closed(self, device: str, at: datetime) -> bool:
-        """Tell whether telemetry shows a device closed at ``at``, so that it is hardly open.
+        """Tell whether telemetry shows a device closed at ``at``, so that calls do not predict it.
 
         A breaker that closed only after ``at`` may have been open then; without a later word it stays as it was.
         """

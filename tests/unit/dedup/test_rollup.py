@@ -144,6 +144,7 @@ def its_meters_go_dark(storm: Timeline, feeder: str) -> None:
 
 def test_a_feeder_of_dark_meters_is_not_its_substation_though_its_breaker_is_said_to_be_closed(storm: Timeline) -> None:
     its_meters_go_dark(storm, FEEDERS[0])
+    storm.at(60)
 
     assert storm.live_orders().keys() == {FEEDERS[0]}
 

@@ -45,10 +45,12 @@ def test_last_gasps_of_two_transformers_show_the_fuse_above(storm: Timeline) -> 
     assert storm.live_orders().keys() == {"A0FU00016"}
 
 
-def test_a_device_that_telemetry_shows_closed_is_not_predicted_by_two_calls(storm: Timeline) -> None:
+@pytest.mark.parametrize("calls", [1, 9])
+def test_a_device_that_telemetry_shows_closed_is_never_predicted_from_calls(storm: Timeline, calls: int) -> None:
     storm.at(0).reading("breaker_closed", "A0FU00016")
-    storm.at(1).report("A0TR00023")
-    storm.at(2).report("A0TR00024")
+    for _ in range(calls):
+        storm.at(1).report("A0TR00023")
+        storm.at(2).report("A0TR00024")
 
     assert "A0FU00016" not in {order.device.id for order in storm.orders}
 
