@@ -39,7 +39,9 @@ REPEATS: Final = Counter(
 )
 WAITING: Final = Gauge("gridline_router_queue_waiting", "Tickets that wait for a person", ("queue", "priority"))
 OLDEST: Final = Gauge(
-    "gridline_router_queue_oldest_seconds", "Age of the oldest ticket that waits; 0 if none does", ("queue", "priority")
+    "gridline_router_queue_oldest_seconds",
+    "How long the ticket that waits longest has waited; 0 if none does",
+    ("queue", "priority"),
 )
 HOLIDAYS_UNTIL: Final = Gauge(
     "gridline_router_holidays_until_seconds",

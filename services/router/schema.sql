@@ -57,8 +57,17 @@ END $$;
 
 -- A queue in the order it is worked. Only what waits is in these, so that their size and cost follow the backlog and
 -- not the history; and what is kept for one agent is in an index of its own, so that nobody else looks at it.
-CREATE INDEX IF NOT EXISTS ticket_queue ON ticket (queue, rank_at, ticket_id) INCLUDE (priority, opened_at)
-    WHERE state = 'queued';
+DO $$ BEGIN
+    IF NOT EXISTS (
+        SELECT FROM information_schema.columns
+        WHERE table_schema = current_schema() AND table_name = 'ticket' AND column_name = 'waiting_since'
+    ) THEN
+        ALTER TABLE ticket ADD COLUMN waiting_since timestamptz; -- for a person, or for those for danger; NULL: since it was opened
+        DROP INDEX IF EXISTS ticket_queue;
+    END IF;
+END $$;
+CREATE INDEX IF NOT EXISTS ticket_queue
+    ON ticket (queue, rank_at, ticket_id) INCLUDE (priority, opened_at, waiting_since) WHERE state = 'queued';
 CREATE INDEX IF NOT EXISTS ticket_lane ON ticket (lane, rank_at, ticket_id) WHERE state = 'queued' AND held_for IS NULL;
 CREATE INDEX IF NOT EXISTS ticket_emergency ON ticket (lane, rank_at, ticket_id)
     WHERE state = 'queued' AND held_for IS NULL AND priority = 0; -- looked at all the time: whoever is in danger

@@ -58,7 +58,8 @@ _TICKET_TABLE: Final = Table.of(
     "ticket_id uuid, ticket_ref text, version int, queue text, state text, priority smallint, business_type text,"
     " channel text, language text, area text, report text, opened_at timestamptz, routed_at timestamptz, lane text,"
     " rank_at timestamptz, agent text, held_for text, wake_at timestamptz, level smallint, first_telling smallint,"
-    " last_telling smallint, urged boolean, account uuid, phone uuid, call_back uuid, body json",
+    " last_telling smallint, urged boolean, account uuid, phone uuid, call_back uuid,"
+    " waiting_since timestamptz, body json",
 )
 _MOST_TELLINGS: Final = 32_767
 """The most that its column holds: a machine may repeat a matter more often than that. The figures ask for three."""
@@ -67,24 +68,24 @@ _LOG_TABLE: Final = Table.of(
     "ticket_id uuid, version int, n smallint, did text, at timestamptz, queue text, agent text, seconds real,"
     " body jsonb",
 )
-# The ticket's parameters are the first 26.
+# The ticket's parameters are the first 27.
 _KEEP: Final = _TICKET_TABLE.keeping(1, "ticket_id", never_change=("ticket_ref", "channel"))
-_NOTE: Final = _LOG_TABLE.adding(27)
+_NOTE: Final = _LOG_TABLE.adding(28)
 _SAVE: Final = (
     f"WITH saved AS ({_KEEP}), noted AS ({_NOTE}"  # noqa: S608 - constants
     """
 ), named AS (
     INSERT INTO ticket_alias (ticket_id, ticket_ref, into_id)
-    SELECT * FROM unnest($36::uuid[], $37::text[], $38::uuid[])
+    SELECT * FROM unnest($37::uuid[], $38::text[], $39::uuid[])
     ON CONFLICT (ticket_id) DO UPDATE SET into_id = excluded.into_id
 )
 UPDATE ticket_reporter AS r SET tickets = string_to_array(v.tickets, ',')::uuid[]
-FROM unnest($39::uuid[], $40::text[]) AS v (reporter, tickets)
+FROM unnest($40::uuid[], $41::text[]) AS v (reporter, tickets)
 WHERE r.reporter = v.reporter
 """
 )
 _ACTED: Final = f"""
-WITH kept AS ({_KEEP}), noted AS ({_NOTE}), counted AS ({positions.counting(36)}), {outbox.inserting(40)}
+WITH kept AS ({_KEEP}), noted AS ({_NOTE}), counted AS ({positions.counting(37)}), {outbox.inserting(41)}
 """  # all that an act leaves behind, in one round trip
 _LOG: Final = """
 SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n OFFSET $2 LIMIT $3
@@ -118,7 +119,7 @@ ORDER BY rank_at, ticket_id
 LIMIT $2
 """
 _DEPTHS: Final = """
-SELECT queue, priority, count(*) AS waiting, min(opened_at) AS oldest_at
+SELECT queue, priority, count(*) AS waiting, min(coalesce(waiting_since, opened_at)) AS oldest_at
 FROM ticket
 WHERE state = 'queued'
 GROUP BY queue, priority
@@ -260,6 +261,7 @@ def _row(ticket: Ticket, turn: Turn) -> tuple[object, ...]:
         min(ticket.tellings.stop - 1, _MOST_TELLINGS),
         ticket.urges + work.urges > 0,
         *found_by(ticket.facts, ticket.place),
+        max((at for at in (work.waiting_since, work.elapsed.start) if at is not None), default=None),
         written(ticket),
     )
 

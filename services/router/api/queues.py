@@ -41,7 +41,10 @@ class QueueView(BaseModel):
     description: str
     declared: bool = Field(description="False: the tree in force lacks it, yet tickets wait in it")
     waiting: int
-    oldest_seconds: float = Field(description="Age of the ticket that waits longest; 0 if none")
+    oldest_seconds: float = Field(
+        description="How long the ticket that waits longest has waited, since it came back or its danger became known;"
+        " 0 if none"
+    )
     by_priority: dict[Priority, int]
     staffed: bool | None = Field(
         description="An available agent serves it, as of some seconds ago; absent where no agent was ever made"

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.contracts.values import Channel, Recipient
-from services.router import figures
+from services.router import figures, store
 from services.router.tree.keys import DEVELOPMENT_KEYS
 from tests.integration.router.seat import Seat, question
 from tests.integration.rows_read import Read
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import httpx
 
     from services.contracts.messages import ContactReceived
+    from services.router.acting import Desk as People
     from tests.integration.router.desk import Desk
 
 pytestmark = pytest.mark.integration
@@ -241,3 +242,30 @@ async def test_a_period_costs_what_was_completed_in_it(doors: httpx.AsyncClient,
     reading = Read(connection)
     assert await figures.count(reading, *period, None, 20, 15) == before  # type: ignore[arg-type]
     assert reading.most < (1000, "")
+
+
+async def test_the_longest_wait_is_of_a_person_and_not_the_age_of_a_ticket_that_came_back(
+    doors: httpx.AsyncClient, desk: Desk, people: People
+) -> None:
+    ann = await Seat(doors, "ann").begin("*", capacity=9, languages=("*",))
+
+    async def longest(queue: str) -> float:
+        queues = (await ann.ask("kpis", method="GET")).json()["backlog"]
+        [found] = [one["oldest_seconds"] for one in queues if one["name"] == queue]
+        return float(found)
+
+    await desk.take(question("old", ago=10 * DAY, thread="old"), question("burns", ago=3000, thread="burns"))
+    assert (await ann.claim()).status_code == (await ann.claim()).status_code == 200
+    old = question("old-2", ago=0, thread="old", text="还是不对")
+    assert (await ann.do("complete", old.ticket_id, outcome="solved")).status_code == 200
+    assert await longest("consultation") == 0
+    desk.now = datetime.now(UTC)
+    await desk.take(old, question("burns-2", ago=0, thread="burns", text="电表箱着火了"))
+    assert await longest("consultation") < 60, "since it was opened again"
+    assert await longest("emergency") < 60, "since the danger is known"
+    await desk.take(question("waits", ago=600, phone="13700000009"))
+    offered = await ann.offer()
+    assert (await ann.do("decline", offered.json()["ticket_id"], reason="busy")).status_code == 200
+    assert await longest("consultation") > 590, "who is offered and declined waits on"
+    depths = await store.depths(desk.connection)
+    assert min(depth.oldest_at for depth in depths) < datetime.now(UTC) - timedelta(seconds=590)
