@@ -68,24 +68,24 @@ _LOG_TABLE: Final = Table.of(
     "ticket_id uuid, version int, n smallint, did text, at timestamptz, queue text, agent text, seconds real,"
     " body jsonb",
 )
-# The ticket's parameters are the first 27.
+# Parameters of one statement: the ticket's columns, its log's, then the others.
+_LOG_AT: Final = 1 + len(_TICKET_TABLE.columns)
+_OTHERS_AT: Final = _LOG_AT + len(_LOG_TABLE.columns)
 _KEEP: Final = _TICKET_TABLE.keeping(1, "ticket_id", never_change=("ticket_ref", "channel"))
-_NOTE: Final = _LOG_TABLE.adding(28)
-_SAVE: Final = (
-    f"WITH saved AS ({_KEEP}), noted AS ({_NOTE}"  # noqa: S608 - constants
-    """
-), named AS (
+_NOTE: Final = _LOG_TABLE.adding(_LOG_AT)
+_SAVE: Final = f"""
+WITH saved AS ({_KEEP}), noted AS ({_NOTE}), named AS (
     INSERT INTO ticket_alias (ticket_id, ticket_ref, into_id)
-    SELECT * FROM unnest($37::uuid[], $38::text[], $39::uuid[])
+    SELECT * FROM unnest(${_OTHERS_AT}::uuid[], ${_OTHERS_AT + 1}::text[], ${_OTHERS_AT + 2}::uuid[])
     ON CONFLICT (ticket_id) DO UPDATE SET into_id = excluded.into_id
 )
 UPDATE ticket_reporter AS r SET tickets = string_to_array(v.tickets, ',')::uuid[]
-FROM unnest($40::uuid[], $41::text[]) AS v (reporter, tickets)
+FROM unnest(${_OTHERS_AT + 3}::uuid[], ${_OTHERS_AT + 4}::text[]) AS v (reporter, tickets)
 WHERE r.reporter = v.reporter
-"""
-)
+"""  # noqa: S608 - constants
 _ACTED: Final = f"""
-WITH kept AS ({_KEEP}), noted AS ({_NOTE}), counted AS ({positions.counting(37)}), {outbox.inserting(41)}
+WITH kept AS ({_KEEP}), noted AS ({_NOTE}), counted AS ({positions.counting(_OTHERS_AT)}),
+{outbox.inserting(_OTHERS_AT + 4)}
 """  # all that an act leaves behind, in one round trip
 _LOG: Final = """
 SELECT body::text AS body FROM ticket_log WHERE ticket_id = $1 ORDER BY version, n OFFSET $2 LIMIT $3

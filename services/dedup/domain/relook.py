@@ -48,8 +48,10 @@ def is_sparse(state: AreaState, incident: Incident, now: float, *, meters: bool 
     n = incident.customers_served
     begun = state.onset(incident) - weigh.lead(n)
     enough = state.rules.inference.enough * n * weigh.called_by(now - begun)
-    if incident.standing.callers < enough or meters or not state.telemetry.known:
-        return incident.standing.callers < enough
+    if incident.standing.callers < enough:
+        return True
+    if meters or not state.telemetry.known:
+        return False
     return len({report.customer for report in incident.reports.values() if report.has_ticket}) < enough
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from services.dedup.store.acts import subject
+from services.dedup.store.views import BEGINNING
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from uuid import UUID
 
     import asyncpg
 
@@ -65,7 +66,7 @@ async def commands_about(
     connection: Connection, about: UUID | None, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[asyncpg.Record]:
     """Return the commands about one thing, or all, youngest first, after the one at ``after``."""
-    asked = *(after or (None, UUID(int=0))), limit
+    asked = *(after or BEGINNING), limit
     return await (connection.fetch(_COMMANDS, *asked) if about is None else connection.fetch(_ABOUT, *asked, about))
 
 

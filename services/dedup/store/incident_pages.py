@@ -8,14 +8,14 @@ asked for, as ``$n IS NULL OR`` may be planned without any index.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from services.contracts.values import IncidentState
-from services.dedup.store.views import SHOWN
+from services.dedup.store.views import BEGINNING, SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from uuid import UUID
 
     import asyncpg
 
@@ -40,7 +40,6 @@ _COUNT_PROPOSED: Final = f"SELECT count(*) FROM ({_PROPOSED}) AS proposed"  # no
 _BEFORE: Final = "(opened_at, incident_id) < (coalesce($3::timestamptz, 'infinity'), $4::uuid)"
 _ORDERED: Final = "ORDER BY opened_at DESC, incident_id DESC"
 _STATES: Final = [state.value for state in IncidentState]
-_ZERO: Final = UUID(int=0)
 
 
 def _page(where: str, *, proposed: bool | None) -> str:
@@ -75,7 +74,7 @@ async def page_of_incidents(
 
     ``proposed``: only those with such a plan, or only those without.
     """
-    asked = now, sorted(set(states or _STATES)), *(after or (None, _ZERO)), limit
+    asked = now, sorted(set(states or _STATES)), *(after or BEGINNING), limit
     if area is None:
         return await connection.fetch(_page("true", proposed=proposed), *asked)
     return await connection.fetch(_page("one.area = $6", proposed=proposed), *asked, area)

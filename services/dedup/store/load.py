@@ -47,12 +47,13 @@ SELECT * FROM incident
 WHERE area = ANY($1::text[]) AND state IN ('predicted', 'confirmed')
 ORDER BY area, since_seq, opened_seq
 """
-_REPORTS: Final = """
+_REPORTS_OF: Final = """
 SELECT r.* FROM incident AS i JOIN report AS r USING (incident_id)
-WHERE i.area = ANY($1::text[]) AND i.state IN ('predicted', 'confirmed') AND r.outcome = 'in_incident'
+WHERE i.area = ANY($1::text[]) AND i.state IN ('predicted', 'confirmed') AND r.outcome = 'in_incident'{which}
 ORDER BY r.area, r.seq
 """
-_ONE_REPORT: Final = _REPORTS.replace("ORDER", "AND r.report_id = $2 ORDER")
+_REPORTS: Final = _REPORTS_OF.format(which="")
+_ONE_REPORT: Final = _REPORTS_OF.format(which=" AND r.report_id = $2")
 _WAITING: Final = """
 SELECT * FROM report
 WHERE area = ANY($1::text[]) AND outcome = 'needs_person' AND erased_at IS NULL ORDER BY report_id

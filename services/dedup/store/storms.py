@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from services.runtime.postgres import Connection
 
 _COUNT: Final = "SELECT count(*) FROM area WHERE calm_at > $1"
-_STORMS: Final = """
+_STORMS_OF: Final = """
 SELECT s.*, CASE WHEN s.ended_at IS NULL THEN a.calm_at END AS calm_at
-FROM storm AS s JOIN area AS a USING (area)
+FROM storm AS s JOIN area AS a USING (area){where}
 ORDER BY s.began_at DESC, s.area LIMIT $1
 """
-_STORMS_IN: Final = _STORMS.replace("ORDER", "WHERE s.area = $2 ORDER")
+_STORMS: Final = _STORMS_OF.format(where="")
+_STORMS_IN: Final = _STORMS_OF.format(where=" WHERE s.area = $2")
 
 
 def pace_row(pace: Pace) -> tuple[float, float, float, float]:

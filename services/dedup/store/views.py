@@ -24,6 +24,8 @@ DELETE FROM timer WHERE timer_id IN (
     SELECT timer_id FROM timer WHERE due_at <= $1 ORDER BY due_at, timer_id LIMIT $2 FOR UPDATE SKIP LOCKED
 ) RETURNING timer_id, area, kind, subject, due_at
 """
+BEGINNING: Final = (None, UUID(int=0))
+"""Place in a list after which its first page begins."""
 # An incident over which a planned outage was entered only after it had opened, or below which, for some of its reports;
 # danger is none of the plan's.
 _COVERED: Final = """
@@ -72,13 +74,14 @@ SELECT report_id, ticket_ref, area, device_id, reported_at, received_at, kept_ba
     erased_at
 FROM report WHERE report_id = $1
 """
-_WAITING: Final = """
+_WAITING_OF: Final = """
 SELECT report_id, ticket_ref, area, feeder, channel, customer_class, reported_at, address, reason FROM report
-WHERE outcome = 'needs_person' AND erased_at IS NULL
+WHERE outcome = 'needs_person' AND erased_at IS NULL{where}
   AND (reported_at, report_id) > (coalesce($1::timestamptz, '-infinity'), $2::uuid)
 ORDER BY reported_at, report_id LIMIT $3
 """
-_WAITING_IN: Final = _WAITING.replace("WHERE", "WHERE area = $4 AND", 1)
+_WAITING: Final = _WAITING_OF.format(where="")
+_WAITING_IN: Final = _WAITING_OF.format(where=" AND area = $4")
 _LEDGER: Final = """
 SELECT at, action, incident_id, rule, evidence, rules_hash, author FROM membership WHERE report_id = $1 ORDER BY seq
 """
@@ -168,7 +171,7 @@ async def waiting_reports(
     connection: Connection, area: str | None, since: tuple[datetime, UUID] | None, limit: int
 ) -> list[asyncpg.Record]:
     """Return reports that wait for a person, oldest first, those after ``since``; without name, phone or account."""
-    asked = *(since or (None, UUID(int=0))), limit
+    asked = *(since or BEGINNING), limit
     return await (connection.fetch(_WAITING, *asked) if area is None else connection.fetch(_WAITING_IN, *asked, area))
 
 
