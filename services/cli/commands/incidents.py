@@ -10,7 +10,7 @@ from uuid import UUID
 import typer
 from rich.markup import escape
 
-from services.cli import addresses, desk, http, incident_acts, references
+from services.cli import addresses, desk, http, incident_acts, incident_place, references
 from services.cli.console import Area, Json, out, print_json, table
 from services.cli.errors import CommandError, Exit
 from services.cli.incident_drawing import svg
@@ -323,6 +323,7 @@ def list_commands(
         out.print(f"There are older ones than these {len(found)}: --limit.")
 
 
+app.add_typer(incident_place.app)
 app.add_typer(incident_acts.app)
 
 

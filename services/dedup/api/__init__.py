@@ -10,6 +10,7 @@ from services.dedup.api.commands import command_doors
 from services.dedup.api.figures import figure_doors
 from services.dedup.api.incidents import incident_doors
 from services.dedup.api.orders import order_doors
+from services.dedup.api.places import place_doors
 from services.dedup.api.planned import planned_doors
 from services.dedup.api.reports import report_doors
 from services.dedup.api.restorations import restoration_doors
@@ -36,6 +37,7 @@ def make_router(pool: Pool, outbox: Outbox, keys: Callable[[], KeyRing[Scope]], 
     for doors in (
         incident_doors(looking, keys),
         surroundings_doors(looking, keys),
+        place_doors(looking, keys),
         command_doors(pool, outbox, keys),
         report_doors(looking, ground, keys),
         order_doors(pool, outbox, keys),

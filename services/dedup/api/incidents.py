@@ -195,7 +195,7 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
                 connection, states, area, since, limit + 1, proposed=proposed_plan, now=clock.now()
             )
         page, following = cut(rows, limit, "opened_at", "incident_id")
-        return IncidentPage(incidents=[_incident(row) for row in page], next=following)
+        return IncidentPage(incidents=[incident_view(row) for row in page], next=following)
 
     @router.get(
         "/incidents/{incident_id}",
@@ -222,7 +222,7 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         if shown != incident_id:
             response.headers["Content-Location"] = f"/v1/incidents/{shown}"
         return IncidentDetail(
-            **_incident(row).model_dump(),
+            **incident_view(row).model_dump(),
             redirected_from=incident_id if shown != incident_id else None,
             members=[MemberView(**dict(one)) for one in reports],
             order=[VersionView(**dict(one)) for one in order],
@@ -251,7 +251,8 @@ def incident_doors(pool: Pool, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
     return router
 
 
-def _incident(row: asyncpg.Record) -> IncidentView:
+def incident_view(row: asyncpg.Record) -> IncidentView:
+    """Return how an incident is shown, of a row of ``views.SHOWN``."""
     return IncidentView(
         **{name: row[name] for name in _SAME},
         order_id=row["order_id"] if row["ordered"] else None,

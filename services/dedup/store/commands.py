@@ -8,6 +8,7 @@ from services.dedup.store.acts import subject
 from services.dedup.store.views import BEGINNING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -45,6 +46,11 @@ WHERE ($1::text IS NULL OR area = $1) AND ends_at > $2
   AND ($3::timestamptz IS NULL OR (starts_at, planned_id) > ($3, $4::uuid))
 ORDER BY starts_at, planned_id LIMIT $5
 """
+_PLANNED_AT: Final = """
+SELECT * FROM planned_outage
+WHERE area = $1 AND device_id = ANY($2::text[]) AND ends_at > $3 AND NOT cancelled
+ORDER BY starts_at, planned_id LIMIT 50
+"""
 _ONE_PLANNED: Final = "SELECT * FROM planned_outage WHERE planned_id = $1"
 
 
@@ -76,6 +82,13 @@ async def planned_outages(
     """Return planned outages that end after a moment, by their start, after the one at ``after``."""
     starts_at, planned_id = after or (None, None)
     return await connection.fetch(_PLANNED, area, ending_after, starts_at, planned_id, limit)
+
+
+async def planned_at(
+    connection: Connection, area: str, devices: Sequence[str], ending_after: datetime
+) -> list[asyncpg.Record]:
+    """Return planned outages at any of an area's devices that end after a moment, by their start."""
+    return await connection.fetch(_PLANNED_AT, area, devices, ending_after)
 
 
 async def planned_outage(connection: Connection, planned_id: UUID) -> asyncpg.Record | None:

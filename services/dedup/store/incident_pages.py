@@ -37,6 +37,17 @@ WHERE $1 < p.ends_at AND NOT p.cancelled AND p.area = i.area AND p.planned_id <>
   AND i.part_plans <> '{}' AND i.kind <> 'hazard' AND i.state IN ('predicted', 'confirmed')
 """
 _COUNT_PROPOSED: Final = f"SELECT count(*) FROM ({_PROPOSED}) AS proposed"  # noqa: S608 - ours
+_AT: Final = f"""
+WITH chosen AS MATERIALIZED (
+    SELECT incident_id FROM incident
+    WHERE area = $2 AND state IN ('predicted', 'confirmed') AND device_id = ANY($3::text[])
+    UNION ALL
+    SELECT incident_id FROM incident
+    WHERE area = $2 AND state = 'restored' AND restored_at > $4 AND device_id = ANY($3::text[])
+)
+{SHOWN} WHERE i.incident_id IN (TABLE chosen)
+ORDER BY array_position($3, i.device_id), i.opened_at DESC, i.incident_id LIMIT 50
+"""  # noqa: S608 - ours
 _BEFORE: Final = "(opened_at, incident_id) < (coalesce($3::timestamptz, 'infinity'), $4::uuid)"
 _ORDERED: Final = "ORDER BY opened_at DESC, incident_id DESC"
 _STATES: Final = [state.value for state in IncidentState]
@@ -78,6 +89,13 @@ async def page_of_incidents(
     if area is None:
         return await connection.fetch(_page("true", proposed=proposed), *asked)
     return await connection.fetch(_page("one.area = $6", proposed=proposed), *asked, area)
+
+
+async def incidents_at(
+    connection: Connection, area: str, devices: Sequence[str], restored_after: datetime, now: datetime
+) -> list[asyncpg.Record]:
+    """Return incidents at any of an area's devices, those at the first ones first: open, or restored after a moment."""
+    return await connection.fetch(_AT, now, area, devices, restored_after)
 
 
 async def count_proposed(connection: Connection, now: datetime) -> int:

@@ -24,7 +24,8 @@ from services.dedup.handler import imbalance
 from services.dedup.keys import DEVELOPMENT_KEYS
 from services.dedup.metrics import PLAN_PROPOSED
 from services.dedup.network_watch import tell_moved
-from services.dedup.store import reliability, views
+from services.dedup.store import incident_pages, reliability, views
+from services.grid.network_file import read_customers, read_devices
 from services.grid.store import import_network
 from services.runtime import clock
 from services.runtime.positions import totals
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 AREA = "A0SU00000"
+IEEE123 = NETWORKS / "ieee123"
 NOBODY = "0b7e6c0a-5f5e-5c55-a1a5-2f8f5f0c9e11"
 METERS = {"X-API-Key": DEVELOPMENT_KEYS["meters-dev"]}
 ANY = {"If-Match": "*"}
@@ -127,6 +129,62 @@ async def test_what_is_around_an_incident_can_be_drawn(room: Room, desk: httpx.A
     assert (nothing.status_code, nothing.headers["content-type"]) == (404, "application/problem+json")
     assert "nothing to draw" in nothing.json()["detail"]
     assert (await desk.get(f"/incidents/{NOBODY}/surroundings")).status_code == 404
+
+
+async def test_what_is_known_at_an_address_is_found_up_to_the_substation(room: Room, desk: httpx.AsyncClient) -> None:
+    home, number = next(
+        (row.address, row.account_id)
+        for row in read_customers(IEEE123 / "customers.csv", read_devices(IEEE123 / "network.csv"))
+        if row.transformer_id == "A0TR00023"
+    )
+
+    async def at(**said: Any) -> dict[str, Any]:
+        answer = await desk.post("/places/search", json=said)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    quiet = await at(address=home)
+    assert (quiet["place"]["transformer_id"], quiet["place"]["area"]) == ("A0TR00023", AREA)
+    assert (quiet["incidents"], quiet["planned_outages"]) == ([], [])
+    supply = [one["id"] for one in quiet["supply"]]
+    assert (supply[0], supply[-1]) == ("A0TR00023", AREA)
+    assert [one["customers"] for one in quiet["supply"]] == sorted(one["customers"] for one in quiet["supply"])
+
+    here, there = (one["incident_id"] for one in await two_outages(room))
+    plan = {"command_id": "p1", "reason": "new pole", "device": supply[1], "starts_at": clock.now().isoformat()}
+    plan["ends_at"] = (clock.now() + timedelta(hours=2)).isoformat()
+    assert (await desk.post("/planned-outages?wait=0", json=plan)).status_code == 202
+    await decide_what_was_accepted(room, 2)
+    for said in ({"address": home}, {"text": f"我家停电了,{home}"}, {"account_id": number}):
+        found = await at(**said)
+        assert [one["incident_id"] for one in found["incidents"]] == [str(here)]
+        assert [one["device_id"] for one in found["planned_outages"]] == [supply[1]]
+    (elsewhere,) = (await at(address="A0TR00104"))["incidents"]
+    assert elsewhere["incident_id"] == str(there)
+
+    # What is out above it comes after what is out at it; what was back long ago is no longer told.
+    confirmed = {"command_id": "c1", "reason": "its fuse", "device": supply[1]}
+    assert (await desk.post(f"/incidents/{there}/confirm?wait=0", json=confirmed, headers=ANY)).status_code == 202
+    await decide_what_was_accepted(room, 3)
+    assert [one["incident_id"] for one in (await at(address=home))["incidents"]] == [str(here), str(there)]
+    for hours, told in ((23, [str(here), str(there)]), (25, [str(there)])):
+        back = clock.now() - timedelta(hours=hours)
+        await room.pool.execute(
+            "UPDATE incident SET state = 'restored', restored_at = $2 WHERE incident_id = $1", here, back
+        )
+        assert [one["incident_id"] for one in (await at(address=home))["incidents"]] == told
+
+    nowhere = await at(address="天涯路9999号")
+    assert (nowhere["place"].get("area"), nowhere["supply"], nowhere["incidents"]) == (None, [], [])
+    assert "address_unknown" in nowhere["place"]["evidence"]
+    nothing = await desk.post("/places/search", json={})
+    assert (nothing.status_code, nothing.json()["errors"][0]["field"]) == (422, "address")
+    async with room.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")  # as if there were millions of others
+        rows = await connection.fetch(f"EXPLAIN {incident_pages._AT}", clock.now(), AREA, supply, clock.now())
+    way = "\n".join(row[0] for row in rows)
+    assert "incident_open" in way
+    assert "incident_restored" in way
 
 
 async def test_what_is_around_an_incident_is_found_among_its_own_reports(room: Room) -> None:
