@@ -186,10 +186,13 @@ class Stack:
                     self.unasked[f"{name}-{self.services[name].processes.index(process)}"] = status
 
     def heal(self) -> None:
-        """Let go on what stands still."""
+        """Let go on what stands still, and start the servers that have ended: Kafka may take half a minute to."""
         for name in PROCESSES:
             for process in self.alive(name):
                 process.send_signal(signal.SIGCONT)
+        for server in (self.kafka, self.postgres):
+            if server.pid is None:
+                server.start()
 
     def complaints(self) -> list[str]:
         """What ended by itself, was logged as an error that nothing we did explains, or grew."""
