@@ -6,9 +6,9 @@
   const words = JSON.parse($("words").textContent);
   const lang = document.documentElement.lang;
   const TIMEOUT_MS = 15000, PHOTO_MS = 120000, LONGEST_WAIT_S = 60, POLL_MS = 60000;
-  const SIDE = 1600, MOST_PHOTOS = 6, FEWEST_DIGITS = 5, SECOND_TAP_MS = 700;
+  const SIDE = 1600, MOST_PHOTOS = 6, FEWEST_DIGITS = 5, SECOND_TAP_MS = 700, FRESH_MS = 12 * 3600e3, MOST_REFS = 5;
   const fields = ["account", "address", "phone", "text"];
-  let position = null, timer = 0, poll = 0, sending = false, arrivedAt = 0;
+  let position = null, timer = 0, poll = 0, sending = false, locating = false, arrivedAt = 0, known = [];
 
   const memory = {
     get(name) { try { return JSON.parse(localStorage.getItem("gridline." + name)); } catch { return null; } },
@@ -19,7 +19,11 @@
       } catch { /* private browsing: it works until the page is closed */ }
     },
   };
-  let pending = memory.get("pending"), ticket = memory.get("ticket");
+  let pending = null, ticket = null;
+
+  // Who comes back later has another outage to report, not to be told that this one is known. The clock may have been
+  // wrong, and set back.
+  function fresh(at) { return Math.abs(Date.now() - at) < FRESH_MS; }
 
   function newId() {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -27,8 +31,10 @@
   }
 
   function show(name, focus) {
-    for (const each of ["form", "sending", "done"]) $(each).hidden = each !== name;
-    if (focus) $(focus).focus();
+    const sections = ["form", "sending", "done"].map($), at = document.activeElement;
+    const elsewhere = at && at !== document.body && !sections.some((one) => one.contains(at)); // asking for a ticket, say
+    for (const one of sections) one.hidden = one.id !== name;
+    if (focus && !elsewhere) $(focus).focus();
   }
 
   function fill(text, values) {
@@ -60,17 +66,25 @@
 
   function locate() {
     if (!navigator.geolocation) { $("located").textContent = words.locate_failed; return; }
-    $("locate").disabled = true;
+    if (locating) return;
+    busy(true);
     $("located").textContent = words.locating;
     navigator.geolocation.getCurrentPosition(
       ({ coords }) => {
+        busy(false);
+        if ($("form").hidden) return; // it was sent without
         position = { lat: coords.latitude, lon: coords.longitude, accuracy_m: coords.accuracy, crs: "wgs84" };
-        $("locate").disabled = false;
         showPosition();
+        mark(["account", "address"], false);
         memory.set("draft", draft());
       },
-      () => { $("locate").disabled = false; $("located").textContent = words.locate_failed; },
+      () => { busy(false); $("located").textContent = words.locate_failed; },
       { enableHighAccuracy: true, timeout: 15000, maximumAge: 60000 });
+  }
+
+  function busy(now) { // not disabled: a button that is loses the keyboard's focus
+    locating = now;
+    $("locate").setAttribute("aria-disabled", String(now));
   }
 
   function reportFrom(kept) {
@@ -86,8 +100,18 @@
     return report;
   }
 
+  function mark(names, wrong) {
+    for (const name of names) $(name).setAttribute("aria-invalid", String(wrong));
+  }
+
+  function edited({ target }) {
+    if (["account", "address"].includes(target.id)) mark(["account", "address"], false); // one of them is enough
+    else if (fields.includes(target.id)) mark([target.id], false);
+    memory.set("draft", draft());
+  }
+
   function fault(text, ...named) {
-    for (const name of fields) $(name).setAttribute("aria-invalid", String(named.includes(name)));
+    for (const name of fields) mark([name], named.includes(name));
     $("faults").textContent = text;
     $("faults").hidden = !text;
     if (text) $("faults").focus();
@@ -131,23 +155,30 @@
 
   async function send() {
     if (!pending || sending) return;
+    const mine = pending;
     sending = true;
     clearTimeout(timer);
-    show("sending", "sending-title");
+    show("sending", $("sending").hidden ? "sending-title" : null);
     $("sending-title").textContent = words.sending;
-    $("sending-why").textContent = "";
-    $("retry").hidden = $("change").hidden = true;
+    if (!mine.tries) { // later they stay: who wants to press one has longer than the two seconds between two tries
+      $("sending-why").textContent = "";
+      $("retry").hidden = $("change").hidden = true;
+    }
     let answer = null;
     try {
       answer = await ask("/v1/form/reports", {
         method: "POST",
-        headers: { "Content-Type": "application/json", "Idempotency-Key": pending.key },
-        body: JSON.stringify(pending.report),
+        headers: { "Content-Type": "application/json", "Idempotency-Key": mine.key },
+        body: JSON.stringify(mine.report),
       });
     } catch { /* no network, or no answer in time */ }
     sending = false;
-    if (answer && answer.status === 202 && answer.said.ticket_ref) {
-      ticket = { ref: answer.said.ticket_ref, contact: answer.said.contact_id, key: pending.key };
+    const accepted = answer && answer.status === 202 && answer.said.ticket_ref;
+    if (accepted) remember(accepted);
+    if (pending !== mine) { // meanwhile taken back to be changed, or another tab has it
+      send();
+    } else if (accepted) {
+      ticket = { ref: accepted, contact: answer.said.contact_id, key: mine.key, at: Date.now() };
       memory.set("ticket", ticket);
       memory.set("pending", null);
       memory.set("draft", null);
@@ -194,12 +225,30 @@
     show("form", "account");
   }
 
+  // What this page has on this telephone is what all tabs of it have: another may have sent the report or taken it back.
+  function begin() {
+    clearTimeout(timer);
+    pending = memory.get("pending");
+    ticket = memory.get("ticket");
+    if (pending && !fresh(Date.parse(pending.report.reported_at))) { // it stands in the form, to be sent if it is still so
+      pending = null;
+      memory.set("pending", null);
+    }
+    if (ticket && !fresh(ticket.at)) putAway();
+    restore(memory.get("draft"));
+    if (pending) send();
+    else if (ticket) showTicket(!$("sending").hidden);
+    else show("form");
+  }
+
   // ---- the ticket
 
   function showTicket(arrived) {
     $("ticket").textContent = ticket.ref;
     $("add-photos").hidden = document.body.dataset.photos !== "true";
     put($("status"), []);
+    known = [];
+    $("status-at").textContent = $("photos-state").textContent = "";
     if (arrived) arrivedAt = Date.now();
     show("done", arrived ? "done-title" : null);
     refresh();
@@ -217,32 +266,59 @@
     for (const one of paragraphs) where.appendChild(one);
   }
 
-  async function showStatus(ref, where, missing) {
+  async function statusOf(ref, missing) {
     try {
       const answer = await ask(`/v1/form/status?ticket_ref=${encodeURIComponent(ref)}&language=${encodeURIComponent(lang)}`, {});
-      if (answer.status === 200) {
-        put(where, answer.said.reports.map((one) => paragraph(one.text)));
-      } else if (answer.status === 422) put(where, [paragraph(words.fault_ref)]);
-      else if (answer.status === 404) put(where, [paragraph(missing)]);
-      else throw new Error("not now");
-    } catch {
-      if (!where.childElementCount) put(where, [paragraph(words.status_later)]);
-    }
+      if (answer.status === 200) return answer.said.reports.map((one) => one.text);
+      if (answer.status === 422) return [words.fault_ref];
+      if (answer.status === 404) return [missing];
+    } catch { /* no network, or no answer in time */ }
+    return null;
   }
 
-  function refresh() {
+  function clock() {
+    const form = { hour: "2-digit", minute: "2-digit" };
+    try { return new Date().toLocaleTimeString(lang, form); } catch { return new Date().toLocaleTimeString([], form); }
+  }
+
+  // What is known stays while nothing newer can be had, and says so. Asked for by itself, each minute, it is read aloud
+  // only when it has changed.
+  async function refresh(event) {
     clearTimeout(poll);
     if (!ticket || document.hidden) return;
-    showStatus(ticket.ref, $("status"), words.status_received);
     poll = setTimeout(refresh, POLL_MS);
+    const mine = ticket, where = $("status");
+    const texts = await statusOf(mine.ref, words.status_received);
+    if (ticket !== mine) return;
+    if (texts) {
+      known = texts;
+      $("status-at").textContent = clock();
+    }
+    const said = texts || [...known, words.status_later];
+    if (event || said.join() !== Array.from(where.children, (one) => one.textContent).join()) put(where, said.map(paragraph));
+  }
+
+  function listRefs() {
+    const refs = memory.get("refs") || [];
+    put($("refs"), refs.map((ref) => Object.assign(document.createElement("option"), { value: ref })));
+    return refs;
+  }
+
+  function remember(ref) {
+    memory.set("refs", [ref, ...(memory.get("refs") || []).filter((one) => one !== ref)].slice(0, MOST_REFS));
+    listRefs();
+  }
+
+  function putAway() {
+    $("ask-ref").value = ticket.ref; // who has not written it down can still ask
+    ticket = null;
+    memory.set("ticket", null);
   }
 
   function again() {
     if (Date.now() - arrivedAt < SECOND_TAP_MS) return; // a double tap on "send", whose place this button may have taken
     clearTimeout(poll);
-    $("ask-ref").value = ticket.ref; // who has not written it down can still ask
-    ticket = null;
-    memory.set("ticket", null);
+    putAway();
     $("form").reset();
     position = null;
     showPosition();
@@ -265,16 +341,18 @@
 
   async function sendPhotos() {
     const all = $("photos").files.length, chosen = Array.from($("photos").files).slice(0, MOST_PHOTOS);
+    const mine = ticket, focused = document.activeElement === $("photos");
+    const tell = (text, sent) => { if (ticket === mine) $("photos-state").textContent = fill(text, { sent, all }); };
     let sent = 0;
     $("photos").disabled = true;
     for (const file of chosen) {
-      $("photos-state").textContent = fill(words.photos_sending, { sent, all });
+      tell(words.photos_sending, sent);
       const body = await smaller(file);
       for (let left = 3; left > 0; left -= 1) {
         try {
-          const answer = await ask(`/v1/form/reports/${ticket.contact}/photos`, {
+          const answer = await ask(`/v1/form/reports/${mine.contact}/photos`, {
             method: "POST",
-            headers: { "Content-Type": body.type || "application/octet-stream", "Idempotency-Key": ticket.key },
+            headers: { "Content-Type": body.type || "application/octet-stream", "Idempotency-Key": mine.key },
             body,
           }, PHOTO_MS);
           if (answer.status === 202) { sent += 1; break; }
@@ -285,29 +363,41 @@
     }
     $("photos").disabled = false;
     $("photos").value = "";
-    $("photos-state").textContent = fill(sent === all ? words.photos_sent : words.photos_some, { sent, all });
+    if (focused && document.activeElement === document.body) $("photos").focus();
+    tell(sent === all ? words.photos_sent : words.photos_some, sent);
   }
 
   // ---- begin
 
   $("form").addEventListener("submit", submit);
-  $("form").addEventListener("input", () => memory.set("draft", draft()));
+  $("form").addEventListener("input", edited);
   $("locate").addEventListener("click", locate);
   $("retry").addEventListener("click", send);
   $("change").addEventListener("click", change);
   $("refresh").addEventListener("click", refresh);
   $("again").addEventListener("click", again);
   $("photos").addEventListener("change", sendPhotos);
-  $("ask-form").addEventListener("submit", (event) => {
+  $("ask-form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    showStatus($("ask-ref").value.trim(), $("ask-answer"), words.status_unknown);
+    const ref = $("ask-ref").value.trim(), said = await statusOf(ref, words.status_unknown);
+    if (ref === $("ask-ref").value.trim()) put($("ask-answer"), (said || [words.status_later]).map(paragraph));
   });
   window.addEventListener("online", send);
-  document.addEventListener("visibilitychange", refresh);
+  window.addEventListener("storage", ({ key }) => {
+    const kept = memory.get("pending");
+    if (key === "gridline.pending" && pending && (!kept || kept.key !== pending.key)) begin();
+  });
+  window.addEventListener("pageshow", ({ persisted }) => { // "back" to a page as it was left: what it shows is over
+    if (persisted && memory.get("works")) begin();
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && ticket && !fresh(ticket.at) && memory.get("works")) begin();
+    else refresh();
+    if (!document.hidden) send();
+  });
   $("no-script").hidden = true; // shown until here: also where a browser is too old for this script
   $("ask").hidden = false;
-  restore(memory.get("draft"));
-  if (pending) send();
-  else if (ticket) showTicket(false);
-  else show("form");
+  memory.set("works", true);
+  $("ask-ref").value = listRefs()[0] || "";
+  begin();
 })();

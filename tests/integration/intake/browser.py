@@ -112,6 +112,36 @@ class Browser:
     def type(self, selector: str, text: str) -> None:
         self._call(f"/element/{self.element(selector)}/value", {"text": text})
 
+    def press(self, key: str, code: int) -> None:
+        """Press a key wherever the focus is, as a keyboard does."""
+        typed = {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            about = {"key": key, "code": key, "windowsVirtualKeyCode": code, **(typed if kind == "keyDown" else {})}
+            self.devtools("Input.dispatchKeyEvent", type=kind, **about)
+
+    def cut_off(self, now: bool) -> None:
+        """Take the window's network away, or give it back."""
+        self.devtools("Network.enable")
+        network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self.devtools("Network.emulateNetworkConditions", offline=now, **network)
+
+    def back(self) -> None:
+        self._call("/back", {})
+
+    def window(self) -> str:
+        """Return the handle of the window that is spoken to."""
+        found: str = self.http.get(f"http://127.0.0.1:{self.port}/session/{self.session}/window").json()["value"]
+        return found
+
+    def go_to(self, window: str) -> None:
+        self._call("/window", {"handle": window})
+
+    def new_tab(self) -> str:
+        """Open a second tab of the same person and go to it."""
+        handle: str = self._call("/window/new", {"type": "tab"})["handle"]
+        self.go_to(handle)
+        return handle
+
     def text(self, selector: str) -> str:
         found: str = self.run("return document.querySelector(arguments[0]).innerText", selector)
         return found

@@ -104,13 +104,11 @@ async def test_without_a_network_and_while_kafka_is_away_the_report_waits_and_ar
     def offline() -> None:
         browser.open(f"{form.url}/report")
         browser.type("#account", "0123456789")
-        browser.devtools("Network.enable")
-        network = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-        browser.devtools("Network.emulateNetworkConditions", offline=True, **network)
+        browser.cut_off(True)
         browser.click("#send")
         browser.wait("document.getElementById('sending-why').textContent.includes('没有网络')")
         kafka_broker.pause()
-        browser.devtools("Network.emulateNetworkConditions", offline=False, **network)
+        browser.cut_off(False)
         browser.wait("document.getElementById('sending-why').textContent.includes('系统繁忙')")
 
     key = "return JSON.parse(localStorage.getItem('gridline.pending')).key"
