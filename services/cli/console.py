@@ -6,6 +6,7 @@ Decided here: presentation. Never here: what is true.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from rich.console import JustifyMethod, RenderableType
 
 _PIPE_COLUMNS: Final = 200  # rich would fold everything that is piped to 80
+_STEERS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What moves the cursor, colours, rings, or turns the order of what follows around; not line breaks and tabs."""
+_LAST_BYTE: Final = 0xFF
 
 Area = Annotated[str | None, typer.Option(help="Only of this area.")]
 """The option of every command that lists or counts by area."""
@@ -43,8 +47,21 @@ def _width(stream: TextIO | None) -> int | None:
     return None if stream is not None and stream.isatty() else _PIPE_COLUMNS
 
 
-out: Final = Console(highlight=False, width=_width(sys.stdout))
-err: Final = Console(stderr=True, highlight=False, width=_width(sys.stderr))
+class _Steady(Console):
+    """A console that no stranger's words steer: a customer's address may hold what clears a terminal or renames it."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text, or a cell of a table, with what would steer the terminal as its number."""
+        return super().render_str(_STEERS.sub(_numbered, text), **options)
+
+
+def _numbered(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code <= _LAST_BYTE else f"\\u{code:04x}"
+
+
+out: Final = _Steady(highlight=False, width=_width(sys.stdout))
+err: Final = _Steady(stderr=True, highlight=False, width=_width(sys.stderr))
 
 
 class _Rate(ProgressColumn):
@@ -91,4 +108,5 @@ def share(part: int, of: int) -> str:
 def print_json(value: Any) -> None:
     """Print JSON for another program to read, in one piece and without colours."""
     has_all = sys.stdout is not None and sys.stdout.encoding.lower().startswith("utf")
-    print(json.dumps(value, ensure_ascii=not has_all, indent=2, default=str))
+    text = json.dumps(value, ensure_ascii=not has_all, indent=2, default=str)
+    print(_STEERS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -28,8 +27,6 @@ app = typer.Typer(
     add_completion=False,
     help="Dead letters: records that could not be used, and publishing them again.",
 )
-
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _Topic = Annotated[str | None, typer.Option("--topic", "-t", help="Only of this topic.")]
 _Reason = Annotated[str | None, typer.Option("--reason", "-r", help="Only with this reason word.")]
@@ -65,7 +62,7 @@ def list_letters(
             f"{letter.cause.get('partition', '?')}:{letter.cause.get('offset', '?')}",
             letter.cause.get("consumer"),
             shown(letter.cause.get("at")),
-            _safe(letter.record.header("ce_id") or ""),
+            escape(letter.record.header("ce_id") or ""),
         )
         for letter in letters[-limit:]
     ]
@@ -96,16 +93,16 @@ def show(
         print_json({**_summary(one), "headers": headers, "key": _text(one.record.key), "value": value})
         return
     for name, text in one.cause.items():
-        out.print(f"[bold]{escape(name)}[/bold]  {_safe(text)}")
+        out.print(f"[bold]{escape(name)}[/bold]  {escape(text)}")
     out.print("[bold]original headers[/bold]")
     for name, text in headers.items():
-        out.print(f"  {_safe(name)}: {_safe(text)}")
-    out.print(f"[bold]key[/bold]  {_safe(_text(one.record.key))}")
+        out.print(f"  {escape(name)}: {escape(text)}")
+    out.print(f"[bold]key[/bold]  {escape(_text(one.record.key))}")
     out.print("[bold]value[/bold]")
     try:
         out.print_json(value)
     except (json.JSONDecodeError, RecursionError):
-        out.print(_safe(value))
+        out.print(escape(value))
 
 
 @app.command()
@@ -176,11 +173,6 @@ def _summary(letter: DeadLetter) -> dict[str, object]:
         "event_id": letter.record.header("ce_id"),
         "event_type": letter.record.header("ce_type"),
     }
-
-
-def _safe(text: str) -> str:
-    """Return a stranger's text as it may be printed: what would steer the terminal as its number."""
-    return escape(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text))
 
 
 def _text(raw: bytes | None) -> str:

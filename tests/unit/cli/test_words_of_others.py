@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 from typer.testing import CliRunner
@@ -88,6 +90,25 @@ def test_a_list_of_incidents_shows_what_alerts_send_people_to_look_for(monkeypat
     assert "network_change: device_gone; proposed_device: SW[7]" in output
     assert "suggested_at: " in output
     assert output.count("T[1]") == 4
+
+
+def test_an_address_that_would_steer_the_terminal_is_seen_and_does_not(monkeypatch):
+    hostile = "\x1b]0;owned\x07\x1b[2J新街5号\x9b31m \u202e[red]\u202c ئۈرۈمچى 😀 ᠮᠣᠩᠭᠣᠯ\r"
+    waiting = {
+        "report_id": "5f0c9e11",
+        "ticket_ref": "7K3M-9QPX-2HR",
+        "area": "A[1]",
+        "reported_at": WHEN,
+        "customer_class": "normal",
+        "address": hostile,
+        "reason": "place_ambiguous",
+    }
+    monkeypatch.setattr(desk, "ask", lambda *_, **__: {"reports": [waiting], "next": None})
+    shown = r"\x1b]0;owned\x07\x1b[2J新街5号\x9b31m \u202e[red]\u202c ئۈرۈمچى 😀 ᠮᠣᠩᠭᠣᠯ\x0d"
+    assert shown in said(incidents.app, "waiting")
+    printed = said(incidents.app, "waiting", "--json")
+    assert not set(printed) & set("\x1b\x07\x9b\u202e\r")
+    assert json.loads(printed)[0]["address"] == hostile, "another program reads it as it was said"
 
 
 def test_who_did_what_to_a_report(monkeypatch):
