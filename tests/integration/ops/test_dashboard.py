@@ -129,8 +129,9 @@ async def test_before_the_first_call_a_panel_shows_something_or_says_what_its_em
         queries = [target["expr"].replace("$__rate_interval", "1m") for target in panel.get("targets", ())]
         values = [value for query in queries for _, value in prometheus.query(query)]
         where = f"{name} / {panel['title']}"
-        # A figure shows NaN as NaN; a curve has a gap there.
-        nothing = any(math.isnan(value) for value in values) if panel["type"] == "stat" else False
+        # A figure shows NaN as NaN; of a curve that is all NaN a panel shows its empty axes, and not its noValue.
+        no_number = any if panel["type"] == "stat" else all
+        nothing = bool(values) and no_number(math.isnan(value) for value in values)
         if queries and not any(math.isfinite(value) for value in values):
             silent.append(where)
             nothing = nothing or "noValue" not in panel["fieldConfig"]["defaults"]
@@ -138,6 +139,35 @@ async def test_before_the_first_call_a_panel_shows_something_or_says_what_its_em
             unexplained.append(where)
     assert not unexplained, "\n".join(unexplained)
     assert silent, "the control: some are empty then"
+
+
+def test_a_panel_shows_seconds_as_seconds_and_counts_as_counts() -> None:
+    """On one axis of bare numbers, 400 rows that wait cannot be told from 400 seconds."""
+    wrong, beside = [], 0
+    for name, panel in panels():
+        defaults = panel.get("fieldConfig", {}).get("defaults", {})
+        own = {
+            one["matcher"]["options"]: {each["id"]: each["value"] for each in one["properties"]}
+            for one in panel.get("fieldConfig", {}).get("overrides", ())
+            if one["matcher"]["id"] == "byFrameRefID"
+        }
+        assert own.keys() <= {target["refId"] for target in panel.get("targets", ())}
+        for target in panel.get("targets", ()):
+            unit = own.get(target["refId"], {}).get("unit", defaults["unit"])
+            expression = target["expr"]
+            measured = {one.partition("{")[0] for one in selectors(expression)}
+            seconds = expression.startswith("histogram_quantile") or any(one.endswith("_seconds") for one in measured)
+            if seconds != (unit == "s"):
+                wrong.append(f"{name} / {panel['title']} / {target['refId']}: {unit}: {expression}")
+            beside += seconds and defaults["unit"] != "s"
+    assert not wrong, "\n".join(wrong)
+    assert beside, "the control: some panels have both"
+
+
+def test_a_service_that_is_away_is_not_made_up_for_by_two_of_another() -> None:
+    (panel,) = [panel for _, panel in panels() if panel["title"] == "Services up"]
+    assert all("sum(up" not in target["expr"] for target in panel["targets"])
+    assert panel["targets"][0]["expr"].startswith("count(max by (service) (up")
 
 
 async def settled(prometheus: Prometheus, scene: Scene) -> None:
