@@ -62,6 +62,7 @@
   function showPosition() {
     $("located").textContent = position ? fill(words.located, { metres: Math.max(1, Math.round(position.accuracy_m)) }) : "";
     $("locate").textContent = position ? words.locate_again : words.locate;
+    $("unlocate").hidden = !position;
   }
 
   function locate() {
@@ -80,6 +81,13 @@
       },
       () => { busy(false); $("located").textContent = words.locate_failed; },
       { enableHighAccuracy: true, timeout: 15000, maximumAge: 60000 });
+  }
+
+  function unlocate() { // who reports for somebody elsewhere
+    position = null;
+    showPosition();
+    $("locate").focus();
+    memory.set("draft", draft());
   }
 
   function busy(now) { // not disabled: a button that is loses the keyboard's focus
@@ -108,6 +116,13 @@
     if (["account", "address"].includes(target.id)) mark(["account", "address"], false); // one of them is enough
     else if (fields.includes(target.id)) mark([target.id], false);
     memory.set("draft", draft());
+  }
+
+  function onward(event) { // Enter goes on: a telephone's "next" would send a report without its danger and number
+    const next = { account: "#address", address: "[name=extent]:checked", phone: "#text" }[event.target.id];
+    if (event.key !== "Enter" || event.isComposing || !next) return;
+    event.preventDefault();
+    document.querySelector(next).focus();
   }
 
   function fault(text, ...named) {
@@ -371,7 +386,9 @@
 
   $("form").addEventListener("submit", submit);
   $("form").addEventListener("input", edited);
+  $("form").addEventListener("keydown", onward);
   $("locate").addEventListener("click", locate);
+  $("unlocate").addEventListener("click", unlocate);
   $("retry").addEventListener("click", send);
   $("change").addEventListener("click", change);
   $("refresh").addEventListener("click", refresh);
