@@ -13,6 +13,8 @@ _WIDTH: Final = 1000.0
 _TALLEST: Final = 760.0
 _MARGIN: Final = 48.0
 _HEAD: Final = 64.0
+_CALLED: Final = 5.0
+_LETTER: Final = 13.0  # as wide as the widest
 _LIVE, _DARK, _CALL, _SILENT, _OTHER = "#94a3b8", "#7f1d1d", "#dc2626", "#fecaca", "#f59e0b"
 _DARK_ELSE: Final = "#fde68a"
 _OUT: Final = frozenset({"predicted", "confirmed"})
@@ -38,11 +40,14 @@ def svg(found: Mapping[str, Any]) -> str:
     place, height = _projection(devices)
     elsewhere = _dark_by_others(devices, found["device"])
     by_id = {one["id"]: one for one in devices}
+    said = _said(found)
     size = f'width="{_WIDTH:g}" height="{height:.0f}" viewBox="0 0 {_WIDTH:g} {height:.0f}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{_STYLE}</style>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{escape(". ".join(said))}</title>',
+        f"<style>{_STYLE}</style>",
         '<rect width="100%" height="100%" fill="#ffffff"/>',
-        *_titles(found),
+        f'<text x="{_MARGIN:g}" y="28" class="title">{escape(said[0])}</text>',
+        f'<text x="{_MARGIN:g}" y="48" class="small">{escape(said[1])}</text>',
         *(_line(place, one, by_id[one["parent"]]) for one in devices if one["parent"] in by_id),
         *(
             _mark(place, one, found["device"], elsewhere)
@@ -54,7 +59,8 @@ def svg(found: Mapping[str, Any]) -> str:
     return "\n".join(part for part in parts if part) + "\n"
 
 
-def _titles(found: Mapping[str, Any]) -> Iterable[str]:
+def _said(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what stands over the picture, in two lines."""
     under = [one for one in found["devices"] if one["dark"] and one["type"] == "transformer"]
     called = sum(1 for one in under if one["reports"])
     [device] = [one for one in found["devices"] if one["id"] == found["device"]]
@@ -62,8 +68,7 @@ def _titles(found: Mapping[str, Any]) -> Iterable[str]:
     said = f"{found['reports']} reports from {called} of {len(under)} transformers"
     if found["state"] in _OUT:
         said += f"; {found['customers_served']} customers without power"
-    yield f'<text x="{_MARGIN:g}" y="28" class="title">{escape(title)}</text>'
-    yield f'<text x="{_MARGIN:g}" y="48" class="small">{escape(said)}</text>'
+    return title, said
 
 
 def _projection(devices: list[Device]) -> tuple[Callable[[Device], tuple[float, float]], float]:
@@ -109,7 +114,9 @@ def _mark(place: Callable[[Device], tuple[float, float]], one: Device, device: s
     x, y = place(one)
     told = f"<title>{escape(_told(one))}</title>"
     if one["id"] == device:
-        label = f'<text x="{x + 16:.1f}" y="{y - 10:.1f}" class="device">{escape(device)}</text>'
+        fits = x + 16 + _LETTER * len(device) < _WIDTH
+        side = f'x="{x + 16:.1f}"' if fits else f'x="{x - 16:.1f}" text-anchor="end"'
+        label = f'<text {side} y="{y - 10:.1f}" class="device">{escape(device)}</text>'
         return _shape("diamond", x, y, 11, _CALL, told) + label
     if one["incident"]:
         return _shape("diamond", x, y, 8, _OTHER, told)
@@ -118,6 +125,8 @@ def _mark(place: Callable[[Device], tuple[float, float]], one: Device, device: s
     if one["type"] != "transformer":
         return ""
     radius = min(9.0, 2.5 + math.sqrt(one["customers"]) / 2.5)
+    if one["reports"]:  # one call among a thousand silent homes is seen
+        radius = max(radius, _CALLED)
     fill = _SILENT if one["dark"] else _DARK_ELSE if one["id"] in elsewhere else "#ffffff"
     return _shape("circle", x, y, radius, _CALL if one["reports"] else fill, told)
 

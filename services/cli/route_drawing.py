@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 _ROW: Final = 46
 _INDENT: Final = 34
 _WIDTH: Final = 1180
-_LONGEST: Final = 84
+_COLUMN: Final = 6.8  # pixels of a letter on average; a Chinese one takes two columns
+_NAME: Final = 31  # columns in its box, in bold
 
 
 def mermaid(tree: RouteTree) -> str:
@@ -37,7 +39,8 @@ def svg(tree: RouteTree) -> str:
     height = _ROW * len(rows) + 20
     size = f'width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="sans-serif" font-size="13">',
+        "<title>Routes, in the order they are tried</title>",
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
     ]
     at = {route.path: n for n, (route, _) in enumerate(rows)}
@@ -50,11 +53,10 @@ def svg(tree: RouteTree) -> str:
             parts.append(f'<path d="M{elbow} {top}V{y + 18}H{x}" fill="none" stroke="#9aa5b1"/>')
         fill, dash = ("#fff7e0", ' stroke-dasharray="4 3"') if route.go_on else ("#e8f1fb", "")
         parts.append(f'<rect x="{x}" y="{y}" width="250" height="36" rx="6" fill="{fill}" stroke="#52606d"{dash}/>')
-        parts.append(
-            f'<text x="{x + 10}" y="{y + 22}" font-weight="bold">{escape(route.path.rpartition("/")[2][:32])}</text>'
-        )
-        parts.append(f'<text x="{x + 262}" y="{y + 15}" fill="#52606d">{escape(_when(route)[:_LONGEST])}</text>')
-        parts.append(f'<text x="{x + 262}" y="{y + 32}">{escape(_does(route)[:_LONGEST])}</text>')
+        name, room = route.path.rpartition("/")[2], int((_WIDTH - x - 272) / _COLUMN)
+        parts.append(f'<text x="{x + 10}" y="{y + 22}" font-weight="bold">{_fitted(name, _NAME)}</text>')
+        parts.append(f'<text x="{x + 262}" y="{y + 15}" fill="#52606d">{_fitted(_when(route), room)}</text>')
+        parts.append(f'<text x="{x + 262}" y="{y + 32}">{_fitted(_does(route), room)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -80,6 +82,16 @@ def _does(route: Route) -> str:
         notes += [f"by {target.open[0]}"] if target.open else []
         turns.append(f"{target.queue} ({', '.join(notes)})" if notes else target.queue)
     return " → ".join(turns) + (f"; {', '.join(adds)}" if adds else "")
+
+
+def _fitted(text: str, columns: int) -> str:
+    """Return what of a text fits; where not all does, the whole of it is shown under the pointer."""
+    wide = 0
+    for place, char in enumerate(text):
+        wide += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        if wide > columns:
+            return f"{escape(text[: place - 1])}…<title>{escape(text)}</title>"
+    return escape(text)
 
 
 def _quoted(text: str) -> str:

@@ -97,6 +97,26 @@ def test_one_device_alone_can_be_drawn_and_no_name_breaks_the_picture(found: dic
     assert [one.text for one in root.iter(f"{SPACE}text") if one.get("class") == "device"] == ["<&>"]
 
 
+def test_a_long_name_at_the_right_edge_is_written_to_the_left_and_a_screen_reader_hears_what_is_over_it(
+    found: dict[str, Any],
+) -> None:
+    west, east = (next(one for one in found["devices"] if one["id"] == each) for each in (SWITCH, ELSEWHERE))
+    far = [{**west, "parent": None, "lon": 118.0, "lat": 31.0}, {**east, "parent": None, "lon": 119.0, "lat": 31.1}]
+    picture = ET.fromstring(svg({**found, "device": ELSEWHERE, "devices": far}))  # noqa: S314 - ours
+    (label,) = [one for one in picture.iter(f"{SPACE}text") if one.get("class") == "device"]
+    assert float(label.get("x", "0")) > 900
+    assert label.get("text-anchor") == "end"
+    assert picture.get("role") == "img"
+    assert picture[0].tag == f"{SPACE}title"
+    assert (picture[0].text or "").startswith(f"transformer {ELSEWHERE}, predicted. 40 reports from ")
+
+
+def test_a_transformer_that_called_is_never_the_smallest_mark(found: dict[str, Any]) -> None:
+    circles = [one for one in ET.fromstring(svg(found)).iter(f"{SPACE}circle") if list(one)]  # noqa: S314 - ours
+    called = [float(one.get("r", "0")) for one in circles if one.get("fill") == "#dc2626"]
+    assert min(called) >= 5.0 > min(float(one.get("r", "0")) for one in circles)
+
+
 def test_the_picture_of_the_documents_is_the_one_that_is_drawn_now(found: dict[str, Any]) -> None:
     assert PICTURE.read_text(encoding="utf-8") == svg(found), "python -m tests.unit.cli.test_incident_drawing"
 

@@ -67,6 +67,22 @@ def test_the_hours_of_a_calendar_decide_by_the_instant_of_the_case() -> None:
     assert [result.wrong for result in route_cases.run("cases.yaml", cases, rules)] == [(), ()]
 
 
+def test_what_is_too_long_for_the_drawing_ends_before_its_edge_and_is_told_whole() -> None:
+    tags = [f"night_shift_follows_up_in_group_{n}" for n in range(12)]
+    tree = read_tree(
+        "routes.yaml",
+        "version: 1\nqueues: {general: All}\nroute:\n  queue: general\n  routes:\n    - name: night\n"
+        f"      match: {{business_type: complaint}}\n      add_tags: [{', '.join(tags)}]\n",
+        SHIPPED.keywords,
+    )
+    space = "{http://www.w3.org/2000/svg}"
+    texts = fromstring(route_drawing.svg(tree)).iter(f"{space}text")
+    (shown,) = [one for one in texts if one.find(f"{space}title") is not None]
+    assert (shown.text or "").endswith("…")
+    assert float(shown.get("x", "0")) + 6.5 * len(shown.text or "") < 1180
+    assert all(f"tag {tag}" in (shown[0].text or "") for tag in tags)
+
+
 def test_the_drawings_show_every_route_once_in_the_order_it_is_tried() -> None:
     text = route_drawing.mermaid(SHIPPED.tree)
     assert text.startswith("flowchart LR\n")
