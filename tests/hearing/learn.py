@@ -11,7 +11,7 @@ import argparse
 import math
 import re
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,7 @@ from tests.hearing.labelled import DANGER, EITHER, FILES, KINDS, NO_BUSINESS, NO
 from tests.hearing.measure import measure, share
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tests.hearing.labelled import Said
 
@@ -37,8 +37,9 @@ start and again whenever it changes. Made by `python -m tests.hearing.learn` fro
 (docs/routing.md).
 
 A text weighs `start` and the weight of each piece that stands in it, once: a word, how words begin (smok*), one or two
-characters; for danger each sentence is weighed by itself. Above `bar` it sounds so; a higher bar marks fewer contacts,
-without pieces none is marked."""
+characters. For danger each sentence is weighed by itself: above `bar` it sounds so. Of the other meanings the heaviest
+is it, if it outweighs all others together (the logarithm of the sum of their exponentials) by its `bar`. A higher bar
+marks fewer contacts, without pieces none is marked."""
 PLACED: Final = tuple(read_said(Path(__file__).with_name("placed.txt").read_text(encoding="utf-8")))
 """Ordinary calls that name equipment, mostly to say where they are: few of an author's do, and they are no danger."""
 MEANINGS: Final = (
@@ -59,10 +60,10 @@ _RARE: Final = 3
 _HELD: Final = 1.0
 _HELD_DANGER: Final = 3.0
 """How strongly weights are held towards 0 (ridge)."""
-_BAR: Final = -50
-_BARS: Final = {DANGER: 0, OUTAGE: 50}
-"""Hundredths above even odds. An order follows what sounds like an outage; else a guess that is right more often than
-not spares who reads what nobody understood."""
+_BAR: Final = -999
+_BARS: Final = {DANGER: 0, OUTAGE: 80}
+"""Hundredths above even odds. An order follows what sounds like an outage. Of all else the likeliest is it, however
+unlikely: the queue where nobody knows is right less often than any guess."""
 _LIGHT: Final = 5
 """Hundredths below which a piece is left out."""
 _ROUNDS: Final = 30
@@ -75,11 +76,12 @@ def meaning_of(one: Said) -> str | None:
     return one.what if one.what != NOTHING else one.types[0]
 
 
-def learn(said: Iterable[Said], meanings: Collection[str] = MEANINGS) -> dict[str, Likeness]:
-    """Return what tells each meaning from all others in labelled utterances.
+def learn(said: Iterable[Said]) -> dict[str, Likeness]:
+    """Return what tells danger from all else in labelled utterances, and the other meanings from one another.
 
-    Each is a logistic regression, fitted weight by weight: a Newton step with the greatest curvature that the weight
-    can have, so no step goes too far. Nothing is drawn by lot: equal utterances give equal weights.
+    Each is a logistic regression, of danger by itself, of the others together (softmax), fitted weight by weight: a
+    Newton step with the greatest curvature that the weight can have, so no step goes too far. Nothing is drawn by lot:
+    equal utterances give equal weights.
     """
     judged = [(one, meaning) for one in said if (meaning := meaning_of(one)) is not None]
     where: dict[str, list[int]] = {}
@@ -88,21 +90,54 @@ def learn(said: Iterable[Said], meanings: Collection[str] = MEANINGS) -> dict[st
             where.setdefault(piece, []).append(n)
     common = {piece: at for piece, at in sorted(where.items()) if len(at) >= _RARE}
     told = [meaning for _, meaning in judged]
-    return {meaning: _fitted(common, [one == meaning for one in told], meaning) for meaning in meanings}
+    alone = _fitted(common, told, (DANGER,), others=1.0, held=_HELD_DANGER)
+    together = _fitted(common, told, MEANINGS, others=0.0, held=_HELD)
+    return {**together, **alone}
 
 
-def _fitted(where: Mapping[str, Sequence[int]], is_so: Sequence[bool], meaning: str) -> Likeness:
-    held = _HELD_DANGER if meaning == DANGER else _HELD
-    weights = dict.fromkeys(where, 0.0)
-    everywhere = range(len(is_so))
-    start, sums = 0.0, [0.0] * len(is_so)
+def _fitted(
+    where: Mapping[str, Sequence[int]], told: Sequence[str], meanings: Iterable[str], *, others: float, held: float
+) -> dict[str, Likeness]:
+    """Return what tells meanings apart: from one another, and from all ``others`` if that is 1."""
+    fits = {meaning: _Fit([one == meaning for one in told], dict.fromkeys(where, 0.0)) for meaning in meanings}
+    wholes = [len(fits) + others] * len(told)
+    everywhere = range(len(told))
     for _ in range(_ROUNDS):
-        start += _step(everywhere, sums, is_so, 0.0, 0.0)
-        for piece, at in where.items():
-            weights[piece] += _step(at, sums, is_so, weights[piece], held)
-    rounded = {piece: round(100 * weight) for piece, weight in weights.items()}
-    heavy = {piece: weight for piece, weight in rounded.items() if abs(weight) >= _LIGHT}
-    return Likeness(heavy, round(100 * start), _BARS.get(meaning, _BAR))
+        for fit in fits.values():
+            fit.start += fit.step(everywhere, wholes, 0.0, 0.0)
+            for piece, at in where.items():
+                fit.weights[piece] += fit.step(at, wholes, fit.weights[piece], held)
+    return {meaning: fit.likeness(_BARS.get(meaning, _BAR)) for meaning, fit in fits.items()}
+
+
+@dataclass
+class _Fit:
+    """One meaning while it is fitted: which utterances have it, its weights, and its share in each utterance."""
+
+    is_so: Sequence[bool]
+    weights: dict[str, float]
+    start: float = 0.0
+    shares: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shares = [1.0] * len(self.is_so)
+
+    def step(self, at: Sequence[int], wholes: list[float], weight: float, held: float) -> float:
+        """Move one weight, and the shares of the utterances it counts in; return by how much."""
+        slope = sum(self.shares[n] / wholes[n] - self.is_so[n] for n in at) + held * weight
+        moved = -slope / (len(at) / 4 + held)
+        factor = math.exp(moved)
+        for n in at:
+            share = self.shares[n]
+            self.shares[n] = share * factor
+            wholes[n] += share * factor - share
+        return moved
+
+    def likeness(self, bar: int) -> Likeness:
+        """Return what it came to, without what weighs next to nothing."""
+        rounded = {piece: round(100 * weight) for piece, weight in self.weights.items()}
+        heavy = {piece: weight for piece, weight in rounded.items() if abs(weight) >= _LIGHT}
+        return Likeness(heavy, round(100 * self.start), bar)
 
 
 def pieces(text: str) -> set[str]:
@@ -110,15 +145,6 @@ def pieces(text: str) -> set[str]:
     words = set(WORD.findall(text))
     runs = re.split(r"[\W\d_]+", WORD.sub(" ", text))
     return words | stems(words) | {run[at : at + n] for run in runs for n in (1, 2) for at in range(len(run) - n + 1)}
-
-
-def _step(at: Sequence[int], sums: list[float], is_so: Sequence[bool], weight: float, held: float) -> float:
-    """Move one weight, and the sums of the utterances it counts in; return by how much."""
-    slope = sum(1 / (1 + math.exp(-sums[n])) - is_so[n] for n in at) + held * weight
-    moved = -slope / (len(at) / 4 + held)
-    for n in at:
-        sums[n] += moved
-    return moved
 
 
 def main() -> int:

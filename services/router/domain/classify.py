@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _ONE_TYPE: Final = 0.9
 _SEVERAL_TYPES: Final = 0.6
-_LIKELY: Final = 0.5
 SURE: Final = 0.5
 """From this confidence on, a language counts as told."""
 _ON_FILE: Final = 0.6
@@ -140,6 +139,7 @@ def _classify(
     reading = keywords.read(text)
     found: list[str] = []
     # A fault that does not say what it is, is an outage: most are, and the crew finds out.
+    kind: str | None
     kind, word = reading.fault or (OUTAGE, None)
     business_type, type_rule, confidence = keywords.default_type, TypeRule.DEFAULT, 0.0
     if choice is not None and choice in keywords.business_types:
@@ -151,10 +151,12 @@ def _classify(
     elif hazards:
         business_type, type_rule, confidence = keywords.fault_type, TypeRule.HAZARD, _ONE_TYPE
     elif (like := keywords.sounds_like(text)) is not None:
-        meaning, pieces = like
-        business_type, kind = (meaning, kind) if meaning in keywords.business_types else (keywords.fault_type, meaning)
-        type_rule, confidence = TypeRule.LIKENESS, _LIKELY
-        found += pieces
+        if like.meaning in keywords.business_types:
+            business_type = like.meaning
+        else:
+            business_type, kind = keywords.fault_type, like.meaning if like.sure else None
+        type_rule, confidence = TypeRule.LIKENESS, round(like.certainty, 2)
+        found += like.pieces
     fault: str | None = None
     if business_type == keywords.fault_type:
         fault = kind

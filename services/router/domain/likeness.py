@@ -7,9 +7,10 @@ Never here: the weights, what follows: a danger that a text only sounds like is 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
@@ -82,20 +83,40 @@ class Likeness:
         return tuple(told)
 
 
-def likest(meanings: Mapping[str, Likeness], text: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return the meaning that a whole text sounds like most, of equals the first, and the pieces that weigh most.
+class Heard(NamedTuple):
+    """What a text sounds like.
+
+    Attributes:
+        meaning: Which of those it may have.
+        pieces: Of it, those that weigh most for that.
+        certainty: How likely it is that, from 0 to 1, by the weights.
+        sure: Whether it outweighs all others together by the meaning's bar: with a bar of 50, 1.6 times.
+    """
+
+    meaning: str
+    pieces: tuple[str, ...]
+    certainty: float
+    sure: bool
+
+
+def likest(meanings: Mapping[str, Likeness], text: str) -> Heard | None:
+    """Return what a whole text sounds like most; None if nothing in it speaks for that.
+
+    Their weights were learnt together, so that by their exponentials they share what the text may mean.
 
     Args:
         meanings: What each sounds like.
         text: As ``Likeness.heard_in`` takes it.
-
-    Returns: None if it is not above the bar of that meaning.
     """
-    weighed = [(*likeness.weigh(text), meaning) for meaning, likeness in meanings.items()]
-    weight, known, meaning = max(weighed, key=lambda one: one[0], default=(0, set[str](), ""))
-    if not weighed or weight <= meanings[meaning].bar:
+    weighed = {meaning: likeness.weigh(text) for meaning, likeness in meanings.items()}
+    shares = {meaning: math.exp(weight / 100) for meaning, (weight, _) in weighed.items()}
+    meaning = max(shares, key=shares.__getitem__, default="")  # of equals the first
+    pieces = meanings[meaning].told_of(weighed[meaning][1]) if shares else ()
+    if not pieces:
         return None
-    return meaning, meanings[meaning].told_of(known)
+    share, whole = shares[meaning], math.fsum(shares.values())
+    sure = share > math.exp(meanings[meaning].bar / 100) * (whole - share)
+    return Heard(meaning, pieces, share / whole, sure=sure)
 
 
 def stems(words: Iterable[str]) -> set[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.router.domain.likeness import Likeness, likest
+from services.router.domain.likeness import Heard, Likeness, likest
 from services.router.domain.words import Lexicon, Misheard, WordList, normalise
 
 if TYPE_CHECKING:
@@ -142,11 +142,20 @@ class Keywords:
         """Return what these words make of a text. Texts repeat within a batch and in a storm: the last are kept."""
         return _read(self, text)
 
-    def sounds_like(self, text: str) -> tuple[str, tuple[str, ...]] | None:
-        """Return the business type or kind of fault that a text sounds like, and why; None if it sounds like none."""
+    def sounds_like(self, text: str) -> Heard | None:
+        """Return the business type or kind of fault that a text sounds like, and why; None if it sounds like none.
+
+        Where it is not sure, only that something is broken is told, not what.
+        """
         plain = by_message(text)
         heard = likest(self.likeness, _unexplained(plain, (*self.rules, *self.faults), self.lexicon.candidates(plain)))
-        return None if heard is None or heard[0] == NO_BUSINESS else heard
+        if (
+            heard is None
+            or heard.meaning == NO_BUSINESS
+            or not (heard.sure or heard.meaning not in self.business_types)
+        ):
+            return None
+        return heard
 
 
 @lru_cache(maxsize=4096)

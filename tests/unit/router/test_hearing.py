@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 SAID = {author: read_said(file.read_text(encoding="utf-8")) for author, file in FILES.items()}
 # Half B is measured, never looked into: see tests/hearing.
 FLOORS = {
-    ("one", "A"): {"danger": (0.99, 0.96), "outage": (0.98, 0.955), "alone": (0.95, 0.86), "type": 0.97, "kind": 0.98},
-    ("one", "B"): {"danger": (0.955, 0.92), "outage": (0.97, 0.87), "alone": (0.85, 0.95), "type": 0.915, "kind": 0.96},
-    ("two", "A"): {"danger": (0.975, 0.98), "outage": (0.98, 0.98), "alone": (0.95, 0.95), "type": 0.97, "kind": 0.94},
-    ("two", "B"): {"danger": (0.905, 0.9), "outage": (0.935, 0.875), "alone": (0.9, 0.82), "type": 0.935, "kind": 0.92},
+    ("one", "A"): {"danger": (0.99, 0.96), "outage": (0.98, 0.96), "alone": (0.95, 0.86), "type": 0.985, "kind": 0.98},
+    ("one", "B"): {"danger": (0.955, 0.92), "outage": (0.97, 0.9), "alone": (0.85, 0.95), "type": 0.945, "kind": 0.97},
+    ("two", "A"): {"danger": (0.975, 0.98), "outage": (0.98, 0.98), "alone": (0.95, 0.95), "type": 0.985, "kind": 0.97},
+    ("two", "B"): {"danger": (0.905, 0.9), "outage": (0.935, 0.89), "alone": (0.9, 0.82), "type": 0.95, "kind": 0.92},
     ("three", "A"): {
         "danger": (0.985, 0.97),
         "outage": (0.985, 0.97),
@@ -36,26 +36,32 @@ FLOORS = {
     },
     ("three", "B"): {
         "danger": (0.85, 0.935),
-        "outage": (0.93, 0.88),
+        "outage": (0.945, 0.9),
         "alone": (0.9, 0.95),
-        "type": 0.8,
+        "type": 0.83,
+        "kind": 0.89,
+    },
+    ("four", "A"): {"danger": (0.81, 0.86), "outage": (0.97, 0.88), "alone": (0.83, 0.95), "type": 0.88, "kind": 0.915},
+    ("four", "B"): {
+        "danger": (0.74, 0.865),
+        "outage": (0.945, 0.84),
+        "alone": (0.58, 0.95),
+        "type": 0.87,
         "kind": 0.85,
     },
-    ("four", "A"): {"danger": (0.81, 0.86), "outage": (0.97, 0.88), "alone": (0.83, 0.95), "type": 0.88, "kind": 0.91},
-    ("four", "B"): {"danger": (0.74, 0.865), "outage": (0.93, 0.85), "alone": (0.58, 0.95), "type": 0.8, "kind": 0.78},
     ("five", "A"): {
         "danger": (0.91, 0.775),
-        "outage": (0.97, 0.79),
+        "outage": (0.97, 0.795),
         "alone": (0.87, 0.95),
-        "type": 0.857,
+        "type": 0.86,
         "kind": 0.95,
     },
     ("five", "B"): {
         "danger": (0.75, 0.72),
-        "outage": (0.92, 0.68),
+        "outage": (0.935, 0.685),
         "alone": (0.43, 0.95),
-        "type": 0.68,
-        "kind": 0.78,
+        "type": 0.71,
+        "kind": 0.84,
     },
 }
 
@@ -83,11 +89,11 @@ STRANGERS = {
 }
 # Where no list says what is wanted: outages found and right, business types right.
 LIKE = {
-    "one": (0.73, 0.89, 0.75),
-    "two": (0.74, 0.91, 0.85),
-    "three": (0.77, 0.92, 0.74),
-    "four": (0.86, 0.87, 0.73),
-    "five": (0.85, 0.74, 0.655),
+    "one": (0.73, 0.905, 0.87),
+    "two": (0.77, 0.92, 0.935),
+    "three": (0.855, 0.92, 0.82),
+    "four": (0.91, 0.865, 0.84),
+    "five": (0.885, 0.735, 0.72),
 }
 
 
@@ -114,7 +120,7 @@ def test_lists_that_miss_or_find_too_much_fall_below_the_floors(author: str, hal
     assert "danger missed" in below(fewer, author, half)
     more = replace(words, hazards=(*words.hazards, ("bill", WordList(["电费"]))))
     assert "danger false" in below(more, author, half)
-    lit = replace(words, faults=tuple(one for one in words.faults if one[0] != "outage"))
+    lit = replace(words, likeness={}, faults=tuple(one for one in words.faults if one[0] != "outage"))
     assert {"outage missed", "kind"} <= below(lit, author, half)
     assert "type" in below(replace(words, rules=(), likeness={}), author, half)
     assert "alone missed" in below(replace(words, only_mine=WordList(["就我家"])), author, half)

@@ -98,7 +98,7 @@ def test_who_sounds_in_danger_waits_at_the_emergency_desk_first() -> None:
 
 def test_no_crew_is_sent_by_a_suspicion_and_an_outage_is_reported_as_ever() -> None:
     alone = after(contact(text=SOUNDS))
-    assert (alone.report, alone.classification.fault) == (ReportState.NONE, None)
+    assert (alone.report, alone.classification.is_outage) == (ReportState.NONE, False)
     both = contact(text=OUT_TOO)
     here, deaf = after(both), after(both, rules=DEAF)
     assert (here.report, here.state) == (ReportState.SENT, TicketState.QUEUED)
@@ -169,13 +169,19 @@ def test_what_is_written_is_read_again() -> None:
     }
 
 
-def test_a_text_sounds_like_what_weighs_most_if_that_is_above_its_bar() -> None:
+def test_a_text_sounds_like_what_weighs_most_and_surely_if_it_outweighs_the_others_together() -> None:
     meanings = {"enquiry": Likeness({"查": 90, "费": 40}), "outage": Likeness({"查": 80, "黑": 150}, bar=100)}
-    assert likest(meanings, "查费") == ("enquiry", ("查", "费"))
-    assert likest(meanings, "黑") == ("outage", ("黑",))
-    assert likest({**meanings, "outage": replace(meanings["outage"], bar=150)}, "黑") is None
-    assert likest(meanings, "你好") is None
-    assert likest({"praise": meanings["enquiry"], **meanings}, "查") == ("praise", ("查",)), "of equals the first"
+    assert likest(meanings, "查费") == ("enquiry", ("查", "费"), pytest.approx(0.6225, abs=1e-4), True)
+    assert likest(meanings, "黑") == ("outage", ("黑",), pytest.approx(0.8176, abs=1e-4), True)
+    doubtful = {**meanings, "outage": replace(meanings["outage"], bar=150)}
+    assert likest(doubtful, "黑") == ("outage", ("黑",), pytest.approx(0.8176, abs=1e-4), False)
+    three = {**meanings, "praise": Likeness(start=60)}
+    assert likest(three, "黑") == ("outage", ("黑",), pytest.approx(0.6136, abs=1e-4), False), "two weigh more than one"
+    assert likest(meanings, "你好") is None, "nothing in it speaks for anything"
+    assert likest(three, "你好") is None, "what is likely before a word is said is no reason"
+    found = likest({"praise": meanings["enquiry"], **meanings}, "查")
+    assert found is not None
+    assert found[:2] == ("praise", ("查",)), "of equals the first"
     assert likest({}, "查") is None
 
 
@@ -186,9 +192,9 @@ MEANT = replace(
     keywords=replace(
         SHIPPED.keywords,
         likeness={
-            "enquiry": Likeness({"多钱": 100}),
-            "outage": Likeness({"楼": 60, "动": 60}),
-            "voltage": Likeness({"闪": 60}),
+            "enquiry": Likeness({"多钱": 100}, bar=-100),
+            "outage": Likeness({"楼": 90, "动": 90, "闸": 90}, bar=50),
+            "voltage": Likeness({"闪": 60}, bar=-100),
             "none": Likeness({"哈": 100}),
         },
         faults=tuple((kind, WordList(())) for kind, _ in SHIPPED.keywords.faults),
@@ -203,7 +209,7 @@ def test_who_uses_no_word_of_the_lists_comes_to_the_people_for_what_they_want() 
     assert (ticket.queue, ticket.classification.business_type) == ("consultation", "enquiry")
     assert ticket.classification.type_rule is TypeRule.LIKENESS
     reason = routed(ticket).reason
-    assert (reason.rule, reason.confidence) == ("likeness", 0.5)
+    assert (reason.rule, reason.confidence) == ("likeness", 0.48), "e to three others' 1"
     assert "like:多钱" in reason.matched
     assert after(contact(text=WANTED, business_type="complaint"), rules=MEANT).queue == "complaint"
     assert after(contact(text="哈哈"), rules=MEANT).queue == "general", "it sounds like nothing of ours"
@@ -219,6 +225,14 @@ def test_what_sounds_like_an_outage_is_reported_unconfirmed_and_a_person_looks()
     certain = after(said)
     assert certain.state is TicketState.WITH_DEDUP
     assert not outage_reported(certain, said.contact_id, said.received_at).unconfirmed
+
+
+def test_what_is_broken_though_hardly_surely_an_outage_goes_to_people_and_is_not_reported() -> None:
+    ticket = after(contact(text="拉闸了"), rules=MEANT)
+    about = ticket.classification
+    assert (about.business_type, about.type_rule, about.fault) == ("fault_report", TypeRule.LIKENESS, None)
+    assert (ticket.queue, ticket.priority, ticket.report) == ("repair", Priority.NORMAL, ReportState.NONE)
+    assert ticket.state is TicketState.QUEUED
 
 
 def test_a_remark_about_an_open_ticket_stays_one_whatever_it_sounds_like() -> None:

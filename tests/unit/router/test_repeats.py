@@ -299,7 +299,9 @@ def test_who_tells_of_it_again_urges_only_by_asking_to_hurry(text: str, urges: i
 
 def test_who_asks_to_hurry_urges_though_no_word_says_more_and_it_sounds_like_a_complaint() -> None:
     rules = replace(SHIPPED, keywords=replace(SHIPPED.keywords, likeness={"complaint": Likeness({"催": 100})}))
-    assert rules.keywords.sounds_like("催一下") == ("complaint", ("催",))
+    heard = rules.keywords.sounds_like("催一下")
+    assert heard is not None
+    assert (heard.meaning, heard.pieces) == ("complaint", ("催",))
     world = after(contact("a", text="停电了", **WECHAT), contact("b", minutes=40, text="催一下", **WECHAT), rules=rules)
     [ticket] = world.live
     assert (ticket.repeats, ticket.urges) == (1, 1)

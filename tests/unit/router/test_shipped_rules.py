@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from services.router.domain.ticket import Located
 
 TIBETAN = "གློག་ཆད་སོང་།"
-UYGHUR = "توك ھەققى"
+UYGHUR = "ئەسسالامۇ ئەلەيكۇم"
 
 
 @pytest.mark.parametrize(
