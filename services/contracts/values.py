@@ -351,6 +351,9 @@ class Reading(StrEnum):
     PING_OK = "ping_ok"
     """A meter that was asked answers, so it has its supply."""
     PING_SILENT = "ping_silent"
-    """A meter that was asked does not answer (MultiSpeak ``NoResponse``): weak, it proves nothing by itself."""
+    """A meter that was asked does not answer (MultiSpeak ``NoResponse``): weak, it proves nothing by itself.
+
+    Of one that had gone dark in an outage that is over by then, it says that it is still out.
+    """
     BREAKER_OPEN = "breaker_open"
     BREAKER_CLOSED = "breaker_closed"

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.night import Night
-from services.dedup.domain.rules import CELL, PLACE, Inference, Rules
+from services.dedup.domain.rules import CELL, METERS, NO_HOLD, PLACE, Inference, Rules
 from services.dedup.domain.storm import StormRules
 from services.grid.device import CAN_FAIL, DeviceType
 from services.runtime.yaml_reading import Reader, digest_of, line_of, read_text
@@ -26,8 +26,9 @@ _HOME: Final = "home"
 _CAN_FAIL: Final = {kind.value: kind for kind in sorted(CAN_FAIL)}
 CLASSES: Final = frozenset({*(kind.value for kind in DeviceType if kind is not DeviceType.OTHER), CELL, PLACE})
 """Where an incident may stand, and so an order may be held."""
+_HELD: Final = CLASSES | {METERS}
 _TIMES: Final = {
-    "hold_seconds": (0.0, 3600.0, "seconds", CLASSES),
+    "hold_seconds": (0.0, 3600.0, "seconds", _HELD),
     "etr_hours": (0.25, 14 * 24.0, "hours", CLASSES),
 }
 """Least, most and unit of what is told by class of device, and what may be named."""
@@ -52,6 +53,7 @@ _INFERENCE: Final = frozenset(
 _FEW: Final = "few_margin"
 _FRESH: Final = "fresh_minutes"
 _NIGHT: Final = frozenset({"time_zone", "from", "to", "awake"})
+_TELEMETRY: Final = frozenset({"closed_after_minutes", "early_minutes"})
 _RESTORED: Final = frozenset({"tolerance_minutes", "memory_hours", "still_out_minutes"})
 
 
@@ -63,7 +65,7 @@ def load_rules(path: Path) -> Rules:
     """
     text = read_text(path)
     reader = Reader(str(path), text)
-    top = reader.top(_TOP | {"storm", "night"}, _TOP)
+    top = reader.top(_TOP | {"storm", "night", "telemetry"}, _TOP)
     rules = _Rules(reader).rules(top, digest_of(text))
     reader.finish()
     return rules
@@ -77,6 +79,7 @@ class _Rules:
 
     def rules(self, top: Mapping[str, Node], digest: str) -> Rules:
         restored = self._fields(top.get("already_restored"), "already_restored", _RESTORED)
+        machines = self._fields(top.get("telemetry"), "telemetry", frozenset(), *_TELEMETRY)
         return Rules(
             hash=digest,
             inference=self._inference(top),
@@ -87,6 +90,8 @@ class _Rules:
             still_out=timedelta(minutes=self._number(restored, "still_out_minutes", 0, 24 * 60)),
             storm=None if "storm" not in top else self._storm(top["storm"]),
             night=None if "night" not in top else self._night(top["night"]),
+            closed_after=self._span(machines, "closed_after_minutes", 24 * 60),
+            early=self._span(machines, "early_minutes", 24 * 60) or NO_HOLD,
         )
 
     def _night(self, node: Node) -> Night | None:
@@ -166,6 +171,10 @@ class _Rules:
         least, most, unit, known = _TIMES[what]
         found = self._reader.fields(entries[what], what + of, known) if what in entries else {}
         return {name: timedelta(**{unit: self._number(found, name, least, most)}) for name in found}
+
+    def _span(self, entries: Mapping[str, Node], name: str, most: float) -> timedelta | None:
+        """Return a time of minutes; None where it is not named."""
+        return timedelta(minutes=self._number(entries, name, 0, most)) if name in entries else None
 
     def _fields(self, node: Node | None, what: str, needed: frozenset[str], *others: str) -> dict[str, Node]:
         """Return the entries of a part, with others if they are there; that the part is missing has been told."""

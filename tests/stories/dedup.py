@@ -116,7 +116,15 @@ def _others(rules: Rules) -> list[Rules]:
         replace(rules, hash="one wave", inference=momentary, still_out=timedelta(minutes=5)),
         replace(rules, hash="held", holds=holds, storm=_STORM),
         replace(rules, hash="stormy", storm=replace(_STORM, enter=2.5, leave=0.2, lift_margin=4.0, holds=holds)),
-        replace(rules, hash="tolerant", restored_tolerance=timedelta(minutes=30), inference=fresh),
+        replace(rules, hash="machines", holds={"meters": timedelta(minutes=15)}, closed_after=timedelta(minutes=5)),
+        replace(
+            rules,
+            hash="tolerant",
+            closed_after=timedelta(minutes=1),
+            early=timedelta(minutes=15),
+            restored_tolerance=timedelta(minutes=30),
+            inference=fresh,
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ Never here: I/O, a clock, a guess. What cannot be placed goes to a person.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from services.contracts.messages import (
@@ -37,7 +38,7 @@ from services.dedup.domain.open_places import called_of, likeliest, open_places
 from services.dedup.domain.orders import above
 from services.dedup.domain.placing import place
 from services.dedup.domain.proposing import evidence_apart, propose_above, propose_below, suggest_over
-from services.dedup.domain.readings import read
+from services.dedup.domain.readings import all_back, read
 from services.dedup.domain.relook import RELOOK, as_one, is_sparse, partition
 from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
@@ -81,7 +82,7 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
     elif isinstance(message, OutageCommanded):
         draft.command(message)
     elif isinstance(message, TelemetryReceived):
-        draft.events += read(state, message, draft.reported, draft.explained)
+        draft.events += read(state, message, partial(draft.reported, had_power=True), draft.reported, draft.explained)
     elif isinstance(message, PowerRestored):
         draft.power_back(message)
     elif isinstance(message, OutageMoved):
@@ -105,6 +106,9 @@ def _arrived(message: OutageInput) -> datetime | None:
 
 class _Decision(Draft):
     """The events of one message, as they come together."""
+
+    had_power = False
+    """Whether who reports had power until then, as a meter says that lost it: they are not still out."""
 
     # --- reports ---
 
@@ -226,8 +230,10 @@ class _Decision(Draft):
             propose_above(self, one, report, now)
             return
         device, served = self.device(leaf, report)
-        rule = cover.rule if cover.still_out is None else Rule.STILL_OUT
-        self.open(report, e.Kind.OUTAGE, device, served, rule, continues=cover.still_out)
+        rule, before = cover.rule, cover.still_out
+        if before is not None:
+            rule, before = (Rule.OUT_AGAIN, None) if self.had_power else (Rule.STILL_OUT, before)
+        self.open(report, e.Kind.OUTAGE, device, served, rule, continues=before)
 
     def _beside(self, report: Report, incident: Incident, leaf: str) -> None:
         """Put a report where it is rather of than of its transformer's open outage: above it, or its own home."""
@@ -307,9 +313,10 @@ class _Decision(Draft):
         else:
             self.events += obey(self.state, message, self.now)
 
-    def reported(self, report: Report) -> list[Event]:
+    def reported(self, report: Report, *, had_power: bool = False) -> list[Event]:
         """Return what a report comes to that did not come as one."""
         apart = _Decision(self.state, self.now)
+        apart.had_power = had_power
         apart.report(report)
         return apart.events
 
@@ -348,7 +355,17 @@ class _Decision(Draft):
             if incident.relook is not None and incident.relook.timer_id == message.timer_id:
                 self._look_again(incident, message.due_at)
         elif incident.hold is not None and incident.hold.timer_id == message.timer_id:
+            self._hold_over(incident)
+
+    def _hold_over(self, incident: Incident) -> None:
+        """End what only meters and breakers spoke of, if they say that power is back; else its order goes out."""
+        back = all_back(self.state, incident)
+        if back is not None:
+            self.close(incident, back.at, back.rule)
+        elif incident.order is None:
             self.issue_held(incident, self.subject(incident, incident.standing), Rule.HOLD_OVER)
+        elif incident.hold is not None:
+            self.events.append(e.TimerCleared(incident.hold.timer_id, incident.incident_id))
 
     def _look_again(self, incident: Incident, at: datetime) -> None:
         """Take in what a lift left behind, else split or move down what silence contradicts; set the next look.

@@ -28,6 +28,7 @@ class Rule(StrEnum):
     IMPORTANT = "important_customer"
     PRIORITY_RAISED = "priority_raised"
     HOLD_OVER = "hold_over"
+    SOMEBODY = "somebody_reported"
     ABSORBED = "absorbed"
 
     CREW_PROGRESS = "crew_progress"

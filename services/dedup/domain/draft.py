@@ -7,13 +7,14 @@ Decided here: which incident survives, whose order goes on, which timers run. Ne
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from services.contracts.ids import incident_id, order_id, split_incident_id, split_order_id, timer_id
 from services.contracts.values import CustomerClass, DeviceRef, OrderStatus
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.decided_by import Rule
+from services.dedup.domain.holding import held, shortened, waits
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, more_urgent, version_of
 from services.dedup.domain.planning import settled_together
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.report import Report
     from services.dedup.domain.state import AreaState, Restored
-
-HOLD: Final = "hold"
-"""Kind of the timer that ends the wait of an order."""
 
 
 class Draft:
@@ -102,14 +100,11 @@ class Draft:
         seen = {"device": device.id, "device_class": device.type}
         self.events.append(e.ReportJoined(report, incident, self.number(), rule, seen))
         subject = Subject(incident, order, area, kind, device, served, Standing.of((report,)))
-        hold = self.state.hold(device.type, report.received_at.timestamp())
-        if rule is Rule.OPEN_ELSEWHERE and not subject.never_waits:
-            return
-        if hold and not subject.never_waits:
-            due_at = report.received_at + hold
-            self.events.append(e.TimerSet(timer_id(area, HOLD, incident, due_at), HOLD, incident, due_at))
-        else:
+        hold = self.state.wait(device.type, report.received_at.timestamp(), people=report.has_ticket)
+        if subject.never_waits or not (hold or rule is Rule.OPEN_ELSEWHERE):
             self.events.append(e.OrderIssued(version_of(subject, 1, rule, self.now)))
+        elif rule is not Rule.OPEN_ELSEWHERE:
+            self.events.append(held(self.state, incident, report.received_at + hold))
 
     def join(self, report: Report, incident: Incident, rule: Rule) -> None:
         """Put a report into an open incident, and tell the field if it makes that more urgent."""
@@ -119,11 +114,17 @@ class Draft:
             "reports": incident.standing.reports + 1,
         }
         new_special = report.special and not incident.standing.knows(report)
+        first = incident.order is None and report.has_ticket and not incident.standing.people
         self.events.append(e.ReportJoined(report, incident.incident_id, self.number(), rule, seen))
-        if not new_special and (incident.standing.said or report.unconfirmed):
+        if not new_special and not first and (incident.standing.said or report.unconfirmed):
             return  # nothing an order says has become more urgent
         subject = self.subject(incident, incident.standing.with_one(report))
         self._tell_field(incident, subject, report if new_special else None)
+        if first and incident.hold is not None and not subject.never_waits:
+            if waits(self.state, incident.device.type, report, subject.standing):
+                self.events += shortened(self.state, incident, report)
+            else:
+                self.issue_held(incident, subject, Rule.SOMEBODY)
 
     def _tell_field(self, incident: Incident, subject: Subject, special: Report | None) -> None:
         """Bring the order in line with a report that makes it more urgent."""
@@ -182,7 +183,7 @@ class Draft:
             self.events.append(e.OrderUpdated(version_of(subject, survivor.order.version + 1, rule, self.now)))
         elif (
             subject.never_waits
-            or any(not self.state.hold(at[0].type, one.received_at.timestamp()) for one in new)
+            or any(not waits(self.state, at[0].type, one, standing) for one in new)
             or any(other.order is not None for other in others)
         ):
             self.issue_held(survivor, subject, rule)
@@ -230,7 +231,9 @@ class Draft:
         self.take_out(piece.reports, incident, target, rule, evidence)
         device, served = self.device(piece.device, piece.reports[0])
         subject = Subject(target, order, self.state.area, e.Kind.OUTAGE, device, served, Standing.of(piece.reports))
-        self.events.append(e.OrderIssued(version_of(subject, 1, rule, self.now)))
+        hold = None if incident.order is not None or subject.standing.people else incident.hold
+        issued = e.OrderIssued(version_of(subject, 1, rule, self.now))
+        self.events.append(issued if hold is None else held(self.state, target, hold.due_at))
 
     def begin_anew(self, report: Report, first: Incident, wave: Piece) -> None:
         """Close an outage that must have been over before a second wave of calls, and open that wave's."""

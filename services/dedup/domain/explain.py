@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from services.dedup.domain.incident import Incident
+    from services.dedup.domain.incident import Hold, Incident
     from services.dedup.domain.state import AreaState
 
 _UNTRIED: Final = "More calls, or none, may move it: which, is not tried where so many have reported."
@@ -84,6 +84,8 @@ def would_change(state: AreaState, report: UUID, reason: str, now: datetime, *, 
         )
     if incident.kind is e.Kind.HAZARD:
         return [*words, "Nothing: danger keeps an incident and an order of its own."]
+    if incident.order is None and incident.hold is not None:
+        words.append(_wait(incident, incident.hold))
     if incident.frozen:
         why = "a person arranged it" if incident.pinned else "it was confirmed"
         words.append(f"Only a person moves it now, as {why}.")
@@ -93,6 +95,17 @@ def would_change(state: AreaState, report: UUID, reason: str, now: datetime, *, 
         words.append("A crew on the spot, or a dispatcher who confirms a device, settles where it is.")
     words.append(f"A dispatcher can move it or split it off: POST /v1/incidents/{incident.incident_id}/move or /split.")
     return words
+
+
+def _wait(incident: Incident, hold: Hold) -> str:
+    """Say until when its order waits, and for what."""
+    until = f"Its order waits until {hold.due_at.isoformat(timespec='seconds')}"
+    if incident.standing.people:
+        return f"{until}, unless danger, a life-support or an important customer is reported."
+    return (
+        f"{until}, as only meters and breakers spoke of it: a person who reports it ends that. If all of them say by "
+        "then that power is back, it was momentary and no order goes out."
+    )
 
 
 def _by_itself(state: AreaState, report: UUID, incident: Incident, now: datetime, *, tries: bool) -> list[str]:

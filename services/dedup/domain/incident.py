@@ -41,6 +41,8 @@ class Standing:
     first_reported_at: datetime | None = None
     customers: set[str] = field(default_factory=set)
     """Accounts among the reports."""
+    people: bool = False
+    """Whether anybody made one of them, even if they hung up; else only meters and breakers spoke of it."""
     callers: int = 0
     """Distinct customers among the reports; one without an account counts by itself."""
     calls: list[float] = field(default_factory=list)
@@ -64,6 +66,7 @@ class Standing:
         if report.address:
             self._keep(report.address)
         self.said = self.said or not report.unconfirmed
+        self.people = self.people or report.has_ticket
         if self.first_reported_at is None or report.made_at < self.first_reported_at:
             self.first_reported_at = report.made_at
 
@@ -105,6 +108,7 @@ class Standing:
             list(self.addresses),
             self.said,
             self.first_reported_at,
+            people=self.people,
         )
 
     @classmethod
@@ -126,7 +130,7 @@ class Standing:
 
 
 class Hold(NamedTuple):
-    """An order that waits for more evidence."""
+    """What waits: an order for more evidence; or, once it is out, the end of an outage that only machines spoke of."""
 
     timer_id: UUID
     due_at: datetime

@@ -22,6 +22,9 @@ CELL: Final = "cell"
 PLACE: Final = "place"
 """Class of the ground itself: a hazard that was seen somewhere, at no device we know."""
 
+METERS: Final = "meters"
+"""Class of what waits of an outage that only meters and breakers spoke of, at whatever device."""
+
 NO_HOLD: Final = timedelta(0)
 
 
@@ -84,6 +87,9 @@ class Rules:
         levels: When crew and power are due; None where no service level is set.
         storm: When an area is in a storm, and what then holds; None where none ever is.
         night: When people sleep; None where that is not weighed.
+        closed_after: How long all meters of an outage that only machines spoke of must have said that power is back
+            for it to be closed; None where only a crew or a person closes it.
+        early: How long before a planned outage begins a meter or breaker that goes dark under it is of it.
     """
 
     hash: str
@@ -96,6 +102,8 @@ class Rules:
     levels: ServiceLevels | None = None
     storm: StormRules | None = None
     night: Night | None = None
+    closed_after: timedelta | None = None
+    early: timedelta = NO_HOLD
 
     def hold(self, device_class: str) -> timedelta:
         """Return how long the order of an incident at such a device waits."""

@@ -15,6 +15,7 @@ from services.contracts.values import DeviceRef
 from services.dedup.domain.learning import Learned
 from services.dedup.domain.likelihood import FEW
 from services.dedup.domain.planned import PlannedOutages
+from services.dedup.domain.rules import METERS
 from services.dedup.domain.storm import Pace
 from services.dedup.domain.telemetry import Telemetry
 from services.grid.device import CAN_FAIL, DeviceType
@@ -179,6 +180,11 @@ class AreaState:
         if self.rules.storm is None or not self.stormy(at):
             return usual
         return self.rules.storm.holds.get(device_class, usual)
+
+    def wait(self, device_class: str, at: float, *, people: bool) -> timedelta:
+        """Return how long the order of an incident waits that people reported, or of which only machines spoke."""
+        own = self.hold(device_class, at)
+        return own if people else max(own, self.hold(METERS, at))
 
     def lift_margin(self, at: float) -> float:
         """Return how much likelier a common cause must be, as a logarithm."""

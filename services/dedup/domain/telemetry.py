@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from services.contracts.messages import TelemetryReceived
 
 OFF: Final = frozenset({Reading.LAST_GASP, Reading.PING_SILENT, Reading.BREAKER_OPEN})
+ON: Final = frozenset({Reading.POWER_UP, Reading.PING_OK})
+"""What a meter says that has its supply."""
 _SHUT: Final = -20.0
 """How likely a device is open that telemetry shows closed, as a logarithm: its telemetry is stuck, or the word that it
 opened is late or lost. Two or three calls do not outweigh it, as each is another fault at once; a dark feeder does."""
@@ -43,13 +45,28 @@ class Known(NamedTuple):
 
 
 def subject_of(message: TelemetryReceived) -> str:
-    """Return what a reading is of: a breaker, a customer's meter, or the meter of a transformer."""
+    """Return what a reading is of: a breaker, a customer's meter, the meter of a transformer, or its silence.
+
+    That a meter does not answer is kept beside what it last said, whichever came first: of one that said that it lost
+    its supply it means more than of one that said nothing.
+    """
     match message.reading:
         case Reading.BREAKER_OPEN | Reading.BREAKER_CLOSED:
             return f"breaker:{message.device}"
-        case Reading.LAST_GASP | Reading.POWER_UP | Reading.PING_OK | Reading.PING_SILENT:
-            return f"meter:{message.account_id}" if message.account_id else f"transformer:{message.device}"
+        case Reading.LAST_GASP | Reading.POWER_UP | Reading.PING_OK:
+            return meter_of(message.device, message.account_id)
+        case Reading.PING_SILENT:
+            return _silence_of(meter_of(message.device, message.account_id))
     assert_never(message.reading)  # of another kind of device: as a meter it would hide what the meter there says
+
+
+def meter_of(device: str | None, account: str | None) -> str:
+    """Return the name of a customer's meter; without an account, of the transformer's."""
+    return f"meter:{account}" if account else f"transformer:{device}"
+
+
+def _silence_of(meter: str) -> str:
+    return f"silence of {meter}"
 
 
 class Telemetry:
@@ -72,7 +89,7 @@ class Telemetry:
         """Take in a newer reading. ``above``: its device and what is upstream."""
         subject = subject_of(message)
         before = self.known.get(subject)
-        same = before is not None and before.reading is message.reading
+        same = before is not None and (before.reading is message.reading or {before.reading, message.reading} <= ON)
         since = before.since if same and before is not None else message.at
         self.install(subject, Known(message.at, message.reading, message.device, since), above)
 
@@ -105,9 +122,15 @@ class Telemetry:
         known = self.known.get(f"breaker:{device}")
         return known is not None and known.reading is Reading.BREAKER_OPEN
 
+    def meter(self, device: str | None, account: str | None) -> Known | None:
+        """Return the last word of a meter, or that it did not answer since; None where telemetry says nothing."""
+        name = meter_of(device, account)
+        known, silent = self.known.get(name), self.known.get(_silence_of(name))
+        return silent if silent is not None and (known is None or known.at < silent.at) else known
+
     def powered(self, device: str, account: str | None, at: datetime) -> bool | None:
         """Tell whether a customer's meter has its supply since ``at`` or later; None where telemetry says nothing."""
-        known = self.known.get(f"meter:{account}" if account else f"transformer:{device}")
+        known = self.meter(device, account)
         if known is None or known.at < at:
             return None
         return known.reading not in OFF

@@ -47,6 +47,7 @@ from tests.unit.dedup import (
     test_scenarios_crews,
     test_scenarios_held,
     test_scenarios_kept_back,
+    test_scenarios_machines,
     test_scenarios_restored,
     test_silence,
     test_telemetry,
@@ -64,11 +65,13 @@ pytestmark = pytest.mark.integration
 
 MODULES = (
     *(test_scenarios, test_scenarios_crews, test_scenarios_restored, test_scenarios_held),
-    test_scenarios_kept_back,
+    *(test_scenarios_kept_back, test_scenarios_machines),
     *(test_commands, test_telemetry, test_silence, test_open_places, test_planning, test_known_plans),
     *(test_declined_plans, test_power_back_under_plans),
 )
 TOLD_AT_LEAST = 123
+MACHINES: dict[str, Any] = {"closed_after": timedelta(minutes=5), "early": timedelta(minutes=15)}
+PATIENT = {"meters": timedelta(minutes=3)}
 HOLDS = {"transformer": timedelta(minutes=5), "fuse": timedelta(minutes=10)}
 EMPTY = """TRUNCATE area, storm, incident, report, membership, order_version, progress, restored_part, timer, command,
     planned_outage, plan_answer, telemetry, outage_elsewhere, inbox"""
@@ -88,6 +91,8 @@ def stories() -> Iterator[tuple[str, Timeline]]:
     made: dict[str, Callable[[], Timeline]] = {
         "storm": lambda: Timeline("A0SU00000", tree, rules),
         "held": lambda: Timeline("A0SU00000", tree, replace(rules, holds=HOLDS)),
+        "metered": lambda: Timeline("A0SU00000", tree, replace(rules, **MACHINES)),
+        "patient": lambda: Timeline("A0SU00000", tree, replace(rules, **MACHINES, holds=PATIENT)),
         "unmodelled": lambda: Timeline("cell:85318d9bfffffff", None, rules),
     }
     for module in MODULES:

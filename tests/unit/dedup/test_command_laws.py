@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
@@ -13,7 +15,7 @@ from services.contracts.values import CommandAction, CustomerClass, OrderStatus,
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.planning import proposed_plan
-from tests.unit.dedup.laws import TREE, Laws, numbers
+from tests.unit.dedup.laws import RULES, TREE, Laws, numbers
 from tests.unit.dedup.test_commands import places
 from tests.unit.dedup.timeline import minute, snapshot
 
@@ -351,5 +353,13 @@ class Desk(Laws):
         assert snapshot(again) == snapshot(known)
 
 
+class MeteredDesk(Desk):
+    """The same laws where what only machines spoke of is closed by their word."""
+
+    area_rules = replace(RULES, closed_after=timedelta(minutes=5), early=timedelta(minutes=15))
+
+
 TestDesk = Desk.TestCase
 TestDesk.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMeteredDesk = MeteredDesk.TestCase
+TestMeteredDesk.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)

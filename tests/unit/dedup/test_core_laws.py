@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, invariant, rule
 
-from services.contracts.values import CustomerClass, IncidentState, OrderStatus, ProgressStage
+from services.contracts.values import CustomerClass, IncidentState, OrderStatus, ProgressStage, Reading
 from services.dedup.domain import decide
 from services.dedup.domain import events as e
 from services.dedup.domain.indexing import install_all
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 HELD = replace(RULES, holds={"transformer": timedelta(minutes=4), "fuse": timedelta(minutes=2)})
+METERED = replace(
+    RULES,
+    holds={"meters": timedelta(minutes=30), "transformer": timedelta(minutes=4)},
+    closed_after=timedelta(minutes=5),
+    early=timedelta(minutes=15),
+)
 DEVICES = [
     *(f"A0TR000{n}" for n in (23, 24, 25, 26, 27, 28, 30, 31, 32, 33, 92, 93, 20, 34)),
     *("A0FU00016", "A0TR99999", None),
@@ -188,7 +194,29 @@ class HeldCore(Core):
     area_rules = HELD
 
 
+class MeteredCore(Core):
+    """The same laws where meters speak too: what only they spoke of waits, and ends by their word."""
+
+    area_rules = METERED
+
+    @rule(
+        reading=st.sampled_from(Reading),
+        device=st.sampled_from(["A0TR00023", "A0TR00024", "A0TR00026", "A0FU00016", "A0SW00015"]),
+        account=st.sampled_from([None, "A1", "A2", "A3", "A4"]),
+        age=st.sampled_from([0, 0, 0, 3, 40]),
+    )
+    def a_meter_or_breaker_speaks(self, reading: Reading, device: str, account: str | None, age: float) -> None:
+        events = self.story.reading(reading, device, account, made=self.minute - age)
+        self.sent += [
+            event.report.report_id
+            for event in events
+            if isinstance(event, e.ReportJoined | e.ReportAnswered | e.ReportNeedsPerson)
+        ]
+
+
 TestCore = Core.TestCase
 TestCore.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestHeldCore = HeldCore.TestCase
 TestHeldCore.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestMeteredCore = MeteredCore.TestCase
+TestMeteredCore.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

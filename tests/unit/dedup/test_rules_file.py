@@ -29,6 +29,17 @@ def test_the_shipped_rules_name_every_class_that_can_open_and_hold_nothing() -> 
     assert not any(rules.holds.values())
 
 
+def test_what_machines_say_closes_after_five_minutes_as_shipped_and_never_without_the_setting(tmp_path: Path) -> None:
+    shipped, without = load_rules(SHIPPED), load_rules(RULES)
+    file = tmp_path / "rules.yaml"
+    text = RULES.read_text(encoding="utf-8")
+    file.write_text(text.replace("  cell: 0\n", "  cell: 0\n  meters: 180\n"), encoding="utf-8")
+
+    assert (shipped.closed_after, shipped.early) == (timedelta(minutes=5), timedelta(minutes=15))
+    assert (without.closed_after, without.early) == (None, timedelta(0))
+    assert load_rules(file).hold("meters") == timedelta(minutes=3)
+
+
 def test_the_hash_is_of_the_content(tmp_path: Path) -> None:
     same, other = tmp_path / "same.yaml", tmp_path / "other.yaml"
     same.write_bytes(RULES.read_bytes())

@@ -1,0 +1,43 @@
+"""How long an order waits, as it goes out.
+
+Decided here: that what only meters and breakers spoke of waits by a rule of its own, and no longer than what people
+report once one of them has. Never here: who never waits (``orders``), what is over meanwhile (``readings.all_back``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from services.contracts.ids import timer_id
+from services.dedup.domain import events as e
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from services.dedup.domain.incident import Incident, Standing
+    from services.dedup.domain.report import Report
+    from services.dedup.domain.state import AreaState
+
+HOLD: Final = "hold"
+"""Kind of the timer that ends the wait of an order."""
+
+
+def held(state: AreaState, incident: UUID, due_at: datetime) -> e.TimerSet:
+    """Return what lets an order wait."""
+    return e.TimerSet(timer_id(state.area, HOLD, incident, due_at), HOLD, incident, due_at)
+
+
+def waits(state: AreaState, device_class: str, report: Report, standing: Standing) -> bool:
+    """Tell whether an order that has not gone out waits on as a report comes. ``standing``: with it."""
+    return bool(state.wait(device_class, report.received_at.timestamp(), people=standing.people))
+
+
+def shortened(state: AreaState, incident: Incident, report: Report) -> list[e.Event]:
+    """Return what lets an order wait no longer for a person's report than it would have waited on that alone."""
+    hold = state.hold(incident.device.type, report.received_at.timestamp())
+    due_at = report.received_at + hold
+    if incident.hold is None or incident.hold.due_at <= due_at:
+        return []
+    key = incident.incident_id
+    return [e.TimerCleared(incident.hold.timer_id, key), held(state, key, due_at)]
