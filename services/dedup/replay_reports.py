@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
-from uuid import UUID  # noqa: TC003 - likewise
+from uuid import UUID
 
 from services.contracts.ids import derive
 from services.contracts.kept_back import Arrivals
@@ -44,6 +44,8 @@ _AGAIN: Final = timedelta(hours=4)
 """How long after a report somebody may call of the same without saying where they are."""
 _NO_TICKET: Final = "REPL-AYED-000"
 """In place of the reference a customer would be told: nobody is told anything here."""
+_A_PERSONS: Final = UUID(int=0)
+"""In place of the ticket: a report that is its own ticket is the word of a meter (``Report.has_ticket``)."""
 
 
 class Served(NamedTuple):
@@ -191,7 +193,7 @@ def _prepared(
     message = OutageReported(
         area=place.area,
         report_id=report_id,
-        ticket_id=report_id,
+        ticket_id=_A_PERSONS,
         ticket_ref=_NO_TICKET,
         contact_id=report_id,
         channel=line.channel,

@@ -154,6 +154,17 @@ def test_what_began_elsewhere_meanwhile_keeps_it_open(metered: Timeline) -> None
     assert len(metered.live_orders()) == 1
 
 
+def test_a_crew_that_finds_nothing_where_one_meter_spoke_leaves_no_interruption(metered: Timeline) -> None:
+    """docs/field-repair.md: with the time of the order's first report."""
+    metered.at(0).reading("last_gasp", "A0TR00023", "A1")
+    (order,) = metered.live_orders().values()
+    metered.at(40).crew(order.order_id, ProgressStage.RESTORED, made=0, cause="no_fault_found")
+
+    assert metered.history(order.order_id)[-1] == (2, "closed", "A0TR00023")
+    assert metered.changed[-1].cause == "no_fault_found"
+    assert momentary(metered) == (0, 0)
+
+
 # --- held ---
 
 
