@@ -21,6 +21,7 @@ from services.dedup.domain.decided_by import Rule
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.likelihood import MANY
 from services.dedup.domain.relook import Piece, as_one, is_sparse, partition
+from services.dedup.domain.switched_over import step_of_what_was_switched_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -86,7 +87,8 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
         return
     group, before = _of_the_outage(state, device, core, at)
     draft.ending.update(incident.incident_id for incident in (*group, *before))
-    _close_each(draft, before, at)
+    for incident in before:
+        draft.close(incident, at, Rule.POWER_BACK)
     larger = [
         (incident, under)
         for incident, under in inside(state, device)
@@ -95,6 +97,8 @@ def restore_device(draft: Draft, device: str, at: datetime) -> None:
     if not group:
         for incident, under in larger:
             _part(draft, incident, device, under, at)
+        if not larger and not before:
+            step_of_what_was_switched_over(draft, device, at)
         return
     survivor = next((incident for incident in group if incident.order is not None), group[0])
     if core is not None and core.frozen and not core.waits:
@@ -129,11 +133,6 @@ def _take_its_share(
             taken += under
             _go_on(draft, incident, rest, under, survivor, evidence)
     return taken
-
-
-def _close_each(draft: Draft, incidents: Sequence[Incident], at: datetime) -> None:
-    for incident in incidents:
-        draft.close(incident, at, Rule.POWER_BACK)
 
 
 def _step_where_reported(draft: Draft, incident: Incident, device: str, at: datetime) -> None:

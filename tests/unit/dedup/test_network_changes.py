@@ -13,6 +13,7 @@ import pytest
 from services.contracts.ids import derive
 from services.contracts.values import CustomerClass, IncidentState, OrderStatus
 from services.dedup.domain.acts import NetworkChange
+from services.dedup.domain.events import PartRestored
 from services.grid.device import DeviceRow
 from services.grid.network_file import read_customers, read_devices
 from services.grid.switching import Switching, switched
@@ -376,3 +377,36 @@ def test_the_same_word_of_the_network_changes_nothing(here: Timeline, there: Tim
     before = snapshot(here.state)
     assert here.at(11).network_told(incident, "A0FU00016", HOME, AWAY) == []
     assert snapshot(here.state) == before
+
+
+def two_feeders_of_one_substation(switch_is_under: str) -> Tree:
+    rows = [DeviceRow("S", None, "substation", False, 31.0, 118.0)]
+    rows += [DeviceRow(name, "S", "breaker", False, 31.0, 118.0) for name in ("B1", "B2")]
+    rows.append(DeviceRow("SW", switch_is_under, "switch", False, 31.0, 118.0))
+    rows += [DeviceRow(f"T{n}", "SW" if n < 3 else "B1", "transformer", False, 31.0, 118.0) for n in range(6)]
+    rows.append(DeviceRow("T9", "B2", "transformer", False, 31.0, 118.0))
+    return Tree(rows, {f"T{n}": 10 for n in (*range(6), 9)})
+
+
+def test_power_that_is_back_at_a_switch_that_was_switched_over_is_a_step_of_the_outage_it_was_in() -> None:
+    story = Timeline("S", two_feeders_of_one_substation("B1"), rules_of_tests())
+    story.at(0).reading("breaker_open", "B1")
+    own = story.at(1).report("T1")
+    story.at(2).report("T4")
+    incident = story.incident_of(own)
+    story.under(two_feeders_of_one_substation("B2")).at(30).power_back("SW")
+
+    (step,) = (event for event in story.events if isinstance(event, PartRestored))
+    assert (step.incident_id, step.device, step.restored_at) == (incident.incident_id, "SW", minute(30))
+    assert story.state.customers_under("SW") == 30, "so many has the step, also those who had not called"
+    assert story.live_orders().keys() == {"B1"}
+    story.at(31).report("T2", made=20)
+    assert story.answers() == [("answered", "already_restored")]
+
+
+def test_power_that_is_back_where_nothing_is_out_is_a_step_of_nothing() -> None:
+    story = Timeline("S", two_feeders_of_one_substation("B2"), rules_of_tests())
+    story.at(0).reading("breaker_open", "B1")
+    story.at(30).power_back("SW")
+
+    assert not [event for event in story.events if isinstance(event, PartRestored)]
