@@ -66,13 +66,15 @@ async def findings(stack: Stack, answers: Answers, faults: Faults, earlier) -> l
     for _ in range(TRIES):
         async with watching(stack.settings()) as watch:
             before = await watch.until_quiet(QUIET_SECONDS)
-            evidence = await evidences.gather(stack.settings())
-            evidence.accepted = frozenset(answers.accepted)
-            evidence.unknown = frozenset(answers.unknown | faults.poisoned)
-            evidence.earlier = earlier
-            verdict = check(evidence)
-            found = [*map(str, verdict.findings), *await _looked_at(stack, evidence, foldable=not faults.unfoldable)]
-            after = await watch.look()
+            with stack.still():
+                evidence = await evidences.gather(stack.settings())
+                evidence.accepted = frozenset(answers.accepted)
+                evidence.unknown = frozenset(answers.unknown | faults.poisoned)
+                evidence.earlier = earlier
+                verdict = check(evidence)
+                looked_at = await _looked_at(stack, evidence, foldable=not faults.unfoldable)
+                found = [*map(str, verdict.findings), *looked_at]
+                after = await watch.look()
             if after.still and after.ends == before.ends:
                 break  # else time has brought something while it was read, and the parts are of different moments
             moved.update({topic: end - before.ends[topic, n] for (topic, n), end in after.ends.items()})

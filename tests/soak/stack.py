@@ -11,6 +11,7 @@ import json
 import re
 import signal
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from tests.small_disk import mount
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tests.service_process import Process
 
@@ -184,6 +185,18 @@ class Stack:
                 self.ended.add(process.pid)
                 if process.pid not in self.ours:
                     self.unasked[f"{name}-{self.services[name].processes.index(process)}"] = status
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Stop what decides, so that time brings nothing while it is read."""
+        stopped = [process for name in CONSUMERS for process in self.alive(name)]
+        for process in stopped:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in stopped:
+                process.send_signal(signal.SIGCONT)
 
     def heal(self) -> None:
         """Let go on what stands still, and start the servers that have ended: Kafka may take half a minute to."""
