@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.ids import derive
-from services.contracts.messages import PowerRestored, TimerFired
+from services.contracts.messages import PowerRestored, TelemetryReceived, TimerFired
 from services.dedup.domain import AreaState, decide, evolve
 from services.dedup.domain import events as e
 from services.dedup.replay_files import (
@@ -24,6 +25,7 @@ from services.dedup.replay_files import (
     write_assignments,
     write_orders,
 )
+from services.dedup.replay_readings import read_readings, telemetry
 from services.dedup.replay_reports import TELL_EVERY, load_served, prepare, without_garbage_collection
 from services.dedup.replay_restorations import power_back
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from services.contracts.messages import OutageInput
     from services.dedup.domain.rules import Rules
     from services.dedup.replay_files import Restoration
+    from services.dedup.replay_readings import ReadingLine
     from services.dedup.replay_reports import Heard, Prepared, Progress, Served
     from services.dedup.replay_restorations import PowerBack
 
@@ -53,9 +56,13 @@ class OrderStep(NamedTuple):
 
 @dataclass(slots=True)
 class Replayed:
-    """What came of a replay. Reports are counted once an event; ``steps`` are the orders' lives, by time."""
+    """What came of a replay. Reports are counted once an event; ``steps`` are the orders' lives, by time.
+
+    ``of_readings`` are the readings that are in an incident, as a report is.
+    """
 
     assignments: list[Assignment] = field(default_factory=list)
+    of_readings: list[Assignment] = field(default_factory=list)
     orders: list[IssuedOrder] = field(default_factory=list)
     steps: list[OrderStep] = field(default_factory=list)
     refused: list[ReplayFileError] = field(default_factory=list)
@@ -68,9 +75,11 @@ class Replayed:
     incidents: int = 0
     restorations_unknown: int = 0
     unknown_places: list[str] = field(default_factory=list)
+    readings: int = 0
+    readings_unknown: list[str] = field(default_factory=list)
 
 
-def replay_files(
+def replay_files(  # noqa: PLR0913  each names a file or what is done with it
     *,
     network: Path,
     customers: Path,
@@ -80,11 +89,13 @@ def replay_files(
     rules: Rules,
     hear: Callable[[str], Heard] | None = None,
     progress: Progress | None = None,
+    readings: Path | None = None,
 ) -> Replayed:
     """Replay files and write ``assignments.csv`` and ``orders.csv`` into the folder ``out``.
 
-    A line of the reports or restorations that cannot be used is left out and named in ``refused``: one broken sender
-    must not cost the others their crew. Where most lines are, it is the file that is wrong, and nothing is written.
+    A line of the reports, restorations or readings that cannot be used is left out and named in ``refused``: one broken
+    sender must not cost the others their crew. Where most reports are, it is the file that is wrong, and nothing is
+    written.
 
     Args:
         network: network.csv.
@@ -95,10 +106,12 @@ def replay_files(
         rules: Thresholds to decide by.
         hear: Tells what a report's text says; without it texts only name places.
         progress: Told how far it is.
+        readings: readings.jsonl of meters and breakers, if there is one.
 
     Raises:
         NetworkFileError: the network or the customers cannot be used.
-        ReplayFileError: the reports or restorations cannot be read, or most lines of the reports cannot be used.
+        ReplayFileError: the reports, restorations or readings cannot be read, or most lines of the reports cannot
+            be used.
     """
     tell = progress or (lambda _stage, _done, _total: None)
     tell("network", 0, 1)
@@ -109,13 +122,14 @@ def replay_files(
     if refused and len(refused[0].problems) > len(lines):
         raise refused[0]
     restored = read_restorations(restorations, refused) if restorations else []
+    said = read_readings(readings, refused) if readings else []
     prepared = prepare(served.book, lines, hear, tell)
-    replayed = Replay(served, rules).decide_all(prepared, restored, tell)
+    replayed = Replay(served, rules).decide_all(prepared, restored, tell, said)
     replayed.lines = len(lines)
     replayed.repeated = len(lines) - len(prepared)
     replayed.refused = refused
     replayed.warnings = served.warnings
-    write_assignments(out / "assignments.csv", replayed.assignments)
+    write_assignments(out / "assignments.csv", (*replayed.assignments, *replayed.of_readings))
     write_orders(out / "orders.csv", replayed.orders)
     return replayed
 
@@ -134,18 +148,22 @@ class Replay:
         self._places: dict[UUID, list[UUID]] = {}  # report to the incidents it was in, first to last
         self._orders: dict[UUID, IssuedOrder] = {}  # by incident
         self._restorations = 0
+        self._readings: dict[UUID, str] = {}  # message to its event
         self._result = Replayed()
 
     @without_garbage_collection()
-    def decide_all(self, prepared: Sequence[Prepared], restored: Iterable[Restoration], tell: Progress) -> Replayed:
-        """Decide about everything in the order it arrived; of what arrived at once, restorations first."""
-        told, unknown = power_back(restored, self._served)
-        self._result.restorations_unknown = len(unknown)
-        self._result.unknown_places = list(dict.fromkeys(unknown))[:SHOWN]
-        ahead = told[::-1]
+    def decide_all(
+        self,
+        prepared: Sequence[Prepared],
+        restored: Iterable[Restoration],
+        tell: Progress,
+        readings: Iterable[ReadingLine] = (),
+    ) -> Replayed:
+        """Decide about everything in the order it arrived; of what arrived at once, restorations and readings first."""
+        ahead = self._ahead(restored, readings)
         for done, report in enumerate(prepared):
-            while ahead and ahead[-1].at <= report.received_at:
-                self._restore(ahead.pop())
+            while ahead and ahead[-1][0] <= report.received_at:
+                self._take_next(ahead)
             self._fire_until(report.received_at)
             if report.message is None:
                 self._result.need_person += 1
@@ -154,13 +172,38 @@ class Replay:
             if done % TELL_EVERY == 0:
                 tell("reports", done, len(prepared))
         while ahead:
-            self._restore(ahead.pop())
+            self._take_next(ahead)
         while self._timers:
             self._fire_until(self._timers[0][0])
         tell("reports", len(prepared), len(prepared))
         self._result.orders = list(self._orders.values())
         self._result.assignments = [self._assignment(one.event_id, one.report_id) for one in prepared]
+        in_incidents = (one for one in self._readings if one in self._places)
+        self._result.of_readings = [self._assignment(self._readings[one], one) for one in in_incidents]
         return self._result
+
+    def _ahead(
+        self, restored: Iterable[Restoration], readings: Iterable[ReadingLine]
+    ) -> list[tuple[datetime, PowerBack | TelemetryReceived]]:
+        """Return restorations and readings with their arrival, the last first; of what came at once, readings."""
+        told, unknown = power_back(restored, self._served)
+        self._result.restorations_unknown = len(unknown)
+        self._result.unknown_places = list(dict.fromkeys(unknown))[:SHOWN]
+        messages, self._result.readings_unknown = telemetry(readings, self._served)
+        self._readings = {message.message_id: event for event, message in messages}
+        self._result.readings = len(self._readings)
+        found: list[tuple[datetime, PowerBack | TelemetryReceived]] = [(back.at, back) for back in told]
+        found += [(message.received_at, message) for _, message in messages]
+        found.sort(key=itemgetter(0))
+        return found[::-1]
+
+    def _take_next(self, ahead: list[tuple[datetime, PowerBack | TelemetryReceived]]) -> None:
+        at, what = ahead.pop()
+        if isinstance(what, TelemetryReceived):
+            self._fire_until(at)
+            self._take(what, at)
+        else:
+            self._restore(what)
 
     def _assignment(self, event_id: str, report: UUID) -> Assignment:
         places = self._places.get(report)
@@ -191,7 +234,7 @@ class Replay:
         result = self._result
         if isinstance(event, e.ReportJoined):
             self._places[event.report.report_id] = [event.incident_id]
-            result.in_incidents += 1
+            result.in_incidents += event.report.report_id not in self._readings
         elif isinstance(event, _ORDERS):
             order = event.order
             ended = isinstance(event, _ENDINGS)
@@ -206,9 +249,9 @@ class Replay:
         elif isinstance(event, e.ReportAnswered):
             if event.incident_id is not None:
                 self._places[event.report.report_id] = [event.incident_id]
-            result.answered += 1
+            result.answered += event.report.report_id not in self._readings
         elif isinstance(event, e.ReportNeedsPerson):
-            result.need_person += 1
+            result.need_person += event.report.report_id not in self._readings
         elif isinstance(event, e.IncidentOpened):
             result.incidents += 1
         elif isinstance(event, e.TimerSet):

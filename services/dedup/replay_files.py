@@ -13,7 +13,7 @@ from codecs import BOM_UTF8
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import orjson
 
@@ -23,11 +23,12 @@ from services.grid.csv_file import no_utf8, other_separator
 from services.runtime.whole_file import written_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
     from uuid import UUID
 
+_T = TypeVar("_T")
 SHOWN: Final = 20
 _TEXTS: Final = ("account_id", "phone", "address", "text", "crs")
 _CHANNELS: Final = {channel.value: channel for channel in Channel}
@@ -99,7 +100,22 @@ def read_reports(path: Path, refused: list[ReplayFileError] | None = None) -> li
         ReplayFileError: the file cannot be read; or a line is no JSON object, or lacks or garbles what it needs, and
             nobody is there to be told.
     """
-    found: list[ReportLine] = []
+    return read_lines(path, _report, refused)
+
+
+def read_lines(path: Path, read: Callable[[Any], _T], refused: list[ReplayFileError] | None = None) -> list[_T]:
+    """Return what ``read`` makes of each line of a JSON Lines file, in their order.
+
+    Args:
+        path: The file.
+        read: Raises ``KeyError``, ``ValueError`` or ``TypeError`` for a line that cannot be used.
+        refused: Told of lines that cannot be used, and the others are returned.
+
+    Raises:
+        ReplayFileError: the file cannot be read; or a line is no JSON or cannot be used, and nobody is
+            there to be told.
+    """
+    found: list[_T] = []
     problems: list[tuple[int, str]] = []
     try:
         with path.open("rb") as file:
@@ -108,7 +124,7 @@ def read_reports(path: Path, refused: list[ReplayFileError] | None = None) -> li
                 if not line.strip():
                     continue
                 try:
-                    found.append(_report(_json(line)))
+                    found.append(read(_json(line)))
                 except json.JSONDecodeError as error:
                     problems.append((number, _no_json(line, error.msg)))
                 except (KeyError, ValueError, TypeError) as error:
@@ -163,8 +179,8 @@ def _reason(error: Exception) -> str:
 def _report(line: Any) -> ReportLine:
     if not isinstance(line, dict):
         raise TypeError("is not a JSON object")
-    texts = {name: _text(line, name) for name in _TEXTS}
-    event_id = _text(line, "event_id")
+    texts = {name: text_of(line, name) for name in _TEXTS}
+    event_id = text_of(line, "event_id")
     if event_id is None:
         raise KeyError("event_id")
     address = texts["address"]
@@ -209,7 +225,7 @@ def _channel(word: Any) -> Channel:
     return _CHANNELS.get(word, Channel.API)
 
 
-def _text(line: dict[str, Any], name: str) -> str | None:
+def text_of(line: dict[str, Any], name: str) -> str | None:
     """Return a text; numbers are taken as they are written, empty texts and NUL characters as nothing."""
     value = line.get(name)
     if value is None:
@@ -309,7 +325,7 @@ def _rows(path: Path, file: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]
 
 
 def write_assignments(path: Path, rows: Iterable[Assignment]) -> None:
-    """Write assignments.csv: one row for each distinct event."""
+    """Write assignments.csv: one row for each distinct event, and for each reading that is in an incident."""
     with written_whole(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("event_id", "incident_id", "order_ids"))

@@ -5,7 +5,8 @@ are ``services.quality.score``. Never here: I/O; a verdict.
 
 - Reports: those of a true fault that saw no danger. One in no incident stands alone: it costs recall, as it should.
 - Orders: all ever issued, but those that only reports of danger were ever in: danger has its own on purpose.
-- A fault's own orders: those it is the majority of. Reports of no fault (arrears) have a say in that.
+- A fault's own orders: those it is the majority of. Reports of no fault (arrears) have a say in that, and so have
+  readings of meters and breakers, where there are any. An order of a fault that only readings told of is not spare.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, fields
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from services.quality.score import b_cubed, dispatch_owners, pairwise, percentile
+from services.quality.score import Dispatch, Owned, b_cubed, dispatch_owners, pairwise, percentile
 from services.simulator.words import Kind
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def judge(
     faults: Mapping[str, TrueFault],
     arrivals: Mapping[str, datetime],
     tree: Tree,
+    told: Mapping[str, str] | None = None,
 ) -> Figures:
     """Hold an outcome against the truth.
 
@@ -131,17 +133,19 @@ def judge(
         faults: By id.
         arrivals: When each event first arrived.
         tree: The network.
+        told: What each reading of a meter or breaker tells of: a fault, or nothing (an empty text).
     """
     judged = {event: one.fault for event, one in truth.items() if one.fault and one.kind is not Kind.HAZARD}
+    of_people = set(judged.values())
     placed = {event: fault for event, fault in judged.items() if event in outcome.clusters}
     dangers = {event for event, one in truth.items() if one.kind is Kind.HAZARD}
-    plain = judged_orders(outcome, truth)
+    plain, found = owners(outcome, truth, told or {})
     of_danger = outcome.orders.keys() - plain.keys()
-    found = dispatch_owners(plain, {event: one.fault or None for event, one in truth.items()}, set(judged.values()))
     own: dict[str, list[str]] = defaultdict(list)
     for order, fault in found.owner.items():
-        own[str(fault)].append(order)
-    hidden = set(judged.values()) - own.keys()
+        if fault in of_people:
+            own[str(fault)].append(order)
+    hidden = of_people - own.keys()
     in_another = {judged[event] for events in plain.values() for event in events if judged.get(event) in hidden}
     hops = {fault: _hops(outcome, orders, faults[fault].device, tree) for fault, orders in own.items()}
     known = [value for value in hops.values() if value is not None]
@@ -149,7 +153,7 @@ def judge(
     to_order = [_seconds(first[f], min(outcome.orders[o].issued_at for o in orders)) for f, orders in own.items()]
     named = {fault: _named_at(outcome, orders, faults[fault].device) for fault, orders in own.items()}
     to_device = [_seconds(first[fault], at) for fault, at in named.items() if at is not None]
-    total = len(set(judged.values()))
+    total = len(of_people)
     cubed, pairs = b_cubed(outcome.clusters, judged), pairwise(outcome.clusters, judged)
     attended = {event for event in dangers if _own_at_once(outcome, event, of_danger, arrivals)}
     return Figures(
@@ -179,6 +183,30 @@ def judge(
         hazards_own=_share(len(attended), len(dangers)),
         hazards_absorbed=sum(event in outcome.clusters and event not in attended for event in dangers),
     )
+
+
+def owners(outcome: Outcome, truth: Mapping[str, Truth], told: Mapping[str, str]) -> tuple[dict[str, set[str]], Owned]:
+    """Return the orders that are judged with their events, and whose each is; figures are over faults people reported.
+
+    Args:
+        outcome: What was done.
+        truth: By event of a person.
+        told: By event of a meter or breaker; an empty text is no fault.
+    """
+    orders = judged_orders(outcome, truth)
+    of_people = {one.fault for one in truth.values() if one.fault and one.kind is not Kind.HAZARD}
+    of: dict[str, str | None] = {event: one.fault or None for event, one in truth.items()}
+    of |= {event: fault or None for event, fault in told.items()}
+    known = of_people | {fault for fault in told.values() if fault}
+    _, owner = dispatch_owners(orders, of, known)
+    served = set(owner.values())
+    dispatch = Dispatch(
+        faults=len(of_people),
+        orders=len(orders),
+        spare=len(orders) - len(served),
+        hidden=len(of_people - served),
+    )
+    return orders, Owned(dispatch, owner)
 
 
 def judged_orders(outcome: Outcome, truth: Mapping[str, Truth]) -> dict[str, set[str]]:

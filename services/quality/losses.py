@@ -12,8 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from services.contracts.values import CustomerStatus
-from services.quality.judge import judged_orders
-from services.quality.score import dispatch_owners
+from services.quality.judge import owners
 from services.simulator.words import Kind
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ class Cause(StrEnum):
     BESIDE = "right place, with a fault beside it"
     FOUND_LATE = "right place, known apart only when power was back"
     NO_FAULT = "of no fault"
+    WORDS = "of no person: words of meters and breakers that mean no outage"
 
 
 _ORDER = {cause: place for place, cause in enumerate(Cause)}
@@ -74,7 +74,7 @@ class _Losses:
     ) -> None:
         self._tree, self._faults, self._outcome = storm.served.tree, storm.faults, outcome
         truth = storm.truth
-        self._truth = truth
+        self._truth, self._told = truth, storm.told
         self._fault = {event: one.fault for event, one in truth.items() if one.fault and one.kind is not Kind.HAZARD}
         self._place = {one.event_id: one.message.place for one in prepared if one.message is not None}
         self._status = {event: self._status_of(event, says_where) for event in self._fault}
@@ -129,8 +129,7 @@ class _Losses:
     def _orders(self) -> tuple[dict[Cause, float], dict[Cause, float]]:
         """Return the spare orders and the hidden faults by cause, each as a share of the faults."""
         outcome, names = self._outcome, set(self._fault.values())
-        orders = judged_orders(outcome, self._truth)
-        owned = dispatch_owners(orders, {event: one.fault or None for event, one in self._truth.items()}, names)
+        orders, owned = owners(outcome, self._truth, self._told)
         spare: Counter[Cause] = Counter()
         own: dict[str, list[str]] = defaultdict(list)
         for order, events in orders.items():
@@ -138,7 +137,8 @@ class _Losses:
                 own[str(owned.owner[order])].append(order)
             else:
                 of_fault = [self._status[event] for event in events if event in self._status]
-                spare[next((cause for cause in of_fault if cause is not None), Cause.NO_FAULT)] += 1
+                none = Cause.WORDS if events and events <= self._told.keys() else Cause.NO_FAULT
+                spare[next((cause for cause in of_fault if cause is not None), none)] += 1
         for several in own.values():
             causes = [self._cause_of(orders[order]) for order in sorted(several, key=self._when)]
             causes.remove(Cause.PIECES if Cause.PIECES in causes else causes[0])  # the one that is needed
@@ -164,9 +164,8 @@ class _Losses:
         if not placed:
             return min((cause for event in events if (cause := self._status[event])), key=_ORDER.__getitem__)
         clusters = {self._outcome.clusters[event] for event in placed}
+        said = (*self._fault.items(), *self._told.items())
         others = Counter(
-            other
-            for event, other in self._fault.items()
-            if other != fault and self._outcome.clusters.get(event) in clusters
+            other for event, other in said if other not in {fault, ""} and self._outcome.clusters.get(event) in clusters
         )
         return self._together(fault, others.most_common(1)[0][0]) if others else Cause.FOUND_LATE

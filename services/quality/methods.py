@@ -64,9 +64,10 @@ def outcome_of(replayed: Replayed) -> Outcome:
     for step in replayed.steps:
         if step.device is not None:
             orders.setdefault(str(step.order_id), Order(step.at, [])).places.append((step.at, step.device))
+    assigned = (*replayed.assignments, *replayed.of_readings)
     return Outcome(
-        {one.event_id: str(one.incident_id) for one in replayed.assignments if one.incident_id is not None},
-        {one.event_id: tuple(map(str, one.orders)) for one in replayed.assignments},
+        {one.event_id: str(one.incident_id) for one in assigned if one.incident_id is not None},
+        {one.event_id: tuple(map(str, one.orders)) for one in assigned},
         orders,
     )
 
@@ -91,9 +92,10 @@ def prepare(storm: StormFiles, lines: Iterable[ReportLine], hear: Hear) -> list[
     return replay_reports.prepare(storm.served.book, lines, hear, _quiet)
 
 
-def run_engine(storm: StormFiles, prepared: Sequence[Prepared], rules: Rules) -> Replayed:
-    """Run the engine over a storm's reports and restorations."""
-    return Replay(storm.served, rules).decide_all(prepared, storm.restored, _quiet)
+def run_engine(storm: StormFiles, prepared: Sequence[Prepared], rules: Rules, *, instruments: bool = True) -> Replayed:
+    """Run the engine over a storm's reports, restorations and, if it has ``instruments``, their readings."""
+    readings = storm.readings if instruments else ()
+    return Replay(storm.served, rules).decide_all(prepared, storm.restored, _quiet, readings)
 
 
 def _quiet(_stage: str, _done: int, _total: int) -> None:
@@ -121,7 +123,7 @@ def compare(
     tree = storm.served.tree
 
     def judged(outcome: Outcome) -> Figures:
-        return judge(outcome, storm.truth, storm.faults, arrivals, tree)
+        return judge(outcome, storm.truth, storm.faults, arrivals, tree, storm.told)
 
     prepared = prepare(storm, storm.lines, hear)
     reports = placed(storm, prepared)

@@ -85,11 +85,12 @@ def _explains(report: Placed, leaf: str, at_device: dict[str, list[Known]], tree
 
 
 def true_faults(storm: StormFiles) -> list[Known]:
-    """Return the faults as they were."""
+    """Return the faults as they were, but for a home's own that nobody reported: it explains no report."""
     home = {truth.fault: truth.account for truth in storm.truth.values() if truth.fault}
     return [
         Known(name, one.device, one.shows_at, one.ended_at or _NEVER, home.get(name) if one.service else None)
         for name, one in storm.faults.items()
+        if name in home or not one.service
     ]
 
 

@@ -6,7 +6,7 @@ Decided here: which reports are judged. Never here: a figure.
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from services.dedup.replay_files import (
@@ -18,6 +18,7 @@ from services.dedup.replay_files import (
     read_restorations,
     read_time,
 )
+from services.dedup.replay_readings import ReadingLine, read_readings
 from services.dedup.replay_reports import Served, load_served
 from services.simulator.words import Kind
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from services.grid.tree import Tree
 
 _T = TypeVar("_T")
+TOLD: Final = "readings_truth.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,34 +56,39 @@ class TrueFault:
 
 @dataclass(frozen=True, slots=True)
 class StormFiles:
-    """Everything about one storm."""
+    """Everything about one storm; ``told`` is what each reading tells of: a fault, or nothing (an empty text)."""
 
     served: Served
     lines: list[ReportLine]
     restored: list[Restoration]
     truth: Mapping[str, Truth]
     faults: Mapping[str, TrueFault]
+    readings: list[ReadingLine] = field(default_factory=list)
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_storm(folder: Path, served: Served | None = None) -> StormFiles:
     """Read a folder that ``gridline storm --out`` wrote; ``served`` spares reading the network again.
 
-    Without ``restorations.csv`` nobody said when power was back.
+    Without ``restorations.csv`` nobody said when power was back; without ``readings.jsonl`` there are no instruments.
 
     Raises:
         NetworkFileError: the network cannot be used.
         ReplayFileError: another file cannot be used, or they do not belong together.
         OSError: one of those cannot be read.
     """
-    restored = folder / "restorations.csv"
+    restored, readings = folder / "restorations.csv", folder / "readings.jsonl"
     storm = StormFiles(
         served=served or load_served(folder / "network.csv", folder / "customers.csv"),
         lines=read_reports(folder / "reports.jsonl"),
         restored=read_restorations(restored) if restored.exists() else [],
         truth=read_truth(folder / "truth.csv"),
         faults=read_faults(folder / "faults.csv"),
+        readings=read_readings(readings) if readings.exists() else [],
+        told=read_told(folder / TOLD) if readings.exists() else {},
     )
     check_truth(folder, storm.truth, storm.faults, {line.event_id for line in storm.lines}, storm.served.tree)
+    check_told(folder, storm.told, storm.faults, {line.event_id for line in storm.readings})
     return storm
 
 
@@ -103,6 +110,32 @@ def read_faults(path: Path) -> dict[str, TrueFault]:
         OSError: it cannot be read.
     """
     return read_rows(path, "fault_id", _fault)
+
+
+def read_told(path: Path) -> dict[str, str]:
+    """Read readings_truth.csv: by reading the fault because of which it says that power is out, or an empty text.
+
+    Raises:
+        ReplayFileError: it is no CSV, a line lacks a column, or a reading stands in it twice.
+        OSError: it cannot be read.
+    """
+    return read_rows(path, "event_id", lambda row: row["fault_id"], may_be_empty=True)
+
+
+def check_told(folder: Path, told: Mapping[str, str], faults: Mapping[str, TrueFault], events: Collection[str]) -> None:
+    """Check that the truth of the readings is of these readings and faults.
+
+    Raises:
+        ReplayFileError: a reading never arrived, or a fault is not in faults.csv.
+    """
+    problems = [(0, f"event {event!r} is not in the readings") for event in told if event not in events]
+    problems += [
+        (0, f"fault {fault!r} of event {event!r} is not in faults.csv")
+        for event, fault in told.items()
+        if fault and fault not in faults
+    ]
+    if problems:
+        raise ReplayFileError(folder / TOLD, problems)
 
 
 def check_truth(

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
     from services.simulator.cases import Case
     from services.simulator.faults import Fault
+    from services.simulator.readings import Word
 
 TRUTH_COLUMNS = ("event_id", "fault_id", "kind", "account_id", "transformer_id", "happened_at", "again", "misplaced")
 FAULT_COLUMNS = (
     *("fault_id", "device", "type", "area", "customers", "started_at", "restored_at"),
     *("under_fault", "shows_at", "reports"),
 )
+WORD_COLUMNS = ("event_id", "fault_id", "why", "account_id", "device")
 _CLAIMS_OUTAGE = frozenset({Kind.OUTAGE, Kind.HAZARD, Kind.ARREARS})
 _CALL_SECONDS = 75.0  # until an IVR or agent has heard a call out
 _CHINESE_MAPS: Final = {Channel.WECHAT: Crs.GCJ02, Channel.WEB: Crs.BD09}
@@ -47,10 +49,14 @@ class Written:
     truth: int
     faults: int
     restorations: int
+    readings: int = 0
 
 
 def write_storm(storm: Storm, start: datetime, folder: Path) -> Written:
     """Write ``reports.jsonl``, ``restorations.csv``, ``truth.csv`` and ``faults.csv``.
+
+    Where it has instruments also ``readings.jsonl`` and ``readings_truth.csv``; else what an earlier storm left of
+    these is removed.
 
     Args:
         storm: What happened.
@@ -71,7 +77,40 @@ def write_storm(storm: Storm, start: datetime, folder: Path) -> Written:
     _write(folder / "truth.csv", TRUTH_COLUMNS, (truth_row(storm, case, start) for case in claims))
     faults = (fault_row(fault, start, of_fault.get(fault.id, 0)) for fault in storm.faults)
     _write(folder / "faults.csv", FAULT_COLUMNS, faults)
-    return Written(len(reports), len(claims), len(storm.faults), len(restored))
+    _write_words(storm, start, folder)
+    return Written(len(reports), len(claims), len(storm.faults), len(restored), len(storm.words or ()))
+
+
+def _write_words(storm: Storm, start: datetime, folder: Path) -> None:
+    words, truth = folder / "readings.jsonl", folder / "readings_truth.csv"
+    if storm.words is None:
+        words.unlink(missing_ok=True)
+        truth.unlink(missing_ok=True)
+        return
+    with written_whole(words) as file:
+        for number, word in enumerate(storm.words, 1):
+            file.write(json.dumps(word_line(storm, word, number, start), ensure_ascii=False) + "\n")
+    _write(truth, WORD_COLUMNS, (_word_row(storm, word, number) for number, word in enumerate(storm.words, 1)))
+
+
+def word_line(storm: Storm, word: Word, number: int, start: datetime) -> dict[str, Any]:
+    """Return a reading as ``POST /v1/telemetry`` takes it, and when it arrived."""
+    line: dict[str, Any] = {"event_id": _word_id(number), "reading": word.reading.value}
+    if word.customer is not None:
+        line["account_id"] = storm.network.customers[word.customer].account_id
+    else:
+        line["device"] = word.device
+    return line | {"at": _at(start, word.at), "received_at": _at(start, word.arrived)}
+
+
+def _word_row(storm: Storm, word: Word, number: int) -> tuple[str, ...]:
+    customer = None if word.customer is None else storm.network.customers[word.customer]
+    where = ("", word.device or "") if customer is None else (customer.account_id, customer.transformer_id)
+    return (_word_id(number), word.fault or "", word.why.value, *where)
+
+
+def _word_id(number: int) -> str:
+    return f"R{number:06d}"
 
 
 def event_id(case: Case) -> str:
@@ -137,11 +176,11 @@ def _position(case: Case) -> dict[str, Any]:
 
 def restoration_lines(storm: Storm, start: datetime) -> list[tuple[str, str]]:
     """Return time and device or account of what crews tell, by time."""
-    return sorted(_restorations(storm, start))
+    return sorted((_at(start, at), what) for at, what in told_back(storm))
 
 
-def _restorations(storm: Storm, start: datetime) -> Iterator[tuple[str, str]]:
-    """Yield what crews tell: each step and each end, but for those nobody tells; some late."""
+def told_back(storm: Storm) -> Iterator[tuple[float, str]]:
+    """Yield what crews tell, at seconds of storm time: each step and end, but for those nobody tells; some late."""
     rng, shape = dice(storm.seed, "restorations"), storm.shape
     for fault in storm.faults:
         if math.isinf(fault.restored):
@@ -151,7 +190,7 @@ def _restorations(storm: Storm, start: datetime) -> Iterator[tuple[str, str]]:
             luck, late = rng.random(), rng.lognormvariate(math.log(1200.0), 1.0)
             if luck >= shape.restoration_missing:
                 is_late = luck < shape.restoration_missing + shape.restoration_late
-                yield _at(start, at + late if is_late else at), what
+                yield at + late if is_late else at, what
 
 
 def _at(start: datetime, seconds: float) -> str:

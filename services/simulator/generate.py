@@ -15,18 +15,23 @@ from services.simulator.faults import draw_faults
 if TYPE_CHECKING:
     from services.simulator.cases import Case
     from services.simulator.faults import Fault, Network
+    from services.simulator.readings import Word
     from services.simulator.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """A storm with its truth: every case names its fault."""
+    """A storm with its truth: every case names its fault.
+
+    ``words`` are what instruments say of it, by arrival; None where there are none (``with_instruments``).
+    """
 
     network: Network
     shape: Shape
     seed: int
     faults: tuple[Fault, ...]
     cases: tuple[Case, ...]
+    words: tuple[Word, ...] | None = None
 
 
 def draw_storm(network: Network, shape: Shape, seed: int) -> Storm:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path  # noqa: TC003 - typer reads annotations at run time
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
@@ -16,19 +17,21 @@ from services.grid.csv_file import NetworkFileError
 from services.quality.hearing import hearing
 from services.quality.judge import Order, Outcome, judge
 from services.quality.losses import Cause, losses
-from services.quality.methods import ASKED, BASELINES, compare, prepare
+from services.quality.methods import ASKED, BASELINES, compare, outcome_of, prepare, run_engine
 from services.quality.placed import first_arrivals, says_where
 from services.quality.spread import spread
 from services.quality.storms import read_rows, read_storm
+from services.quality.told import told
 from services.runtime.settings import read_settings
 from services.runtime.yaml_reading import RulesError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from services.quality.judge import Figures
     from services.quality.losses import Losses
     from services.quality.storms import StormFiles
+    from services.quality.told import Told
 
 
 def score(
@@ -59,25 +62,27 @@ def score(
             lost = [_lost(*one) for one in display.track(read, description="losses")] if explain else []
             ways = (*([ASKED] if ask else []), *(BASELINES if baselines else []))
             others = [_others(storm, ways) for storm, _ in display.track(read, description="others")] if ways else []
+            heard = [_heard(*one) if one[0].readings else None for one in read]
         except RulesError as error:
             raise CommandError(str(error), "Correct these lines and run it again.") from None
     found = [_figures(*one) for one in read]
     if as_json:
-        figures: list[dict[str, object]] = [dict(one.as_json()) for one in found]
-        for one, of in zip(figures, lost, strict=False):
-            one["lost"] = of._asdict()
-        for one, other in zip(figures, others, strict=False):
-            if ask:
-                one["asked"] = other.pop(ASKED).as_json()
-            if baselines:
-                one["baselines"] = {name: way.as_json() for name, way in other.items()}
-        print_json(figures)
-    else:
-        show_figures(found, without=_ONLY_LIVE)
-        if lost:
-            _show_losses(lost)
-        if others:
-            _show_others([{_THESE: one, **of} for one, of in zip(found, others, strict=True)])
+        of_all: list[dict[str, object]] = [dict(one.as_json()) for one in found]
+        for figures, lost_by in zip(of_all, lost, strict=False):
+            figures["lost"] = lost_by._asdict()
+        for place, other in enumerate(others):
+            of_all[place] |= _others_as_json(other)
+        for place, words in enumerate(heard):
+            of_all[place] |= {} if words is None else words.as_json()
+        print_json(of_all)
+        return
+    show_figures(found, without=_ONLY_LIVE)
+    if with_words := [(one, of) for one, of in zip(heard, found, strict=True) if one is not None]:
+        _show_instruments([one for one, _ in with_words], [of for _, of in with_words])
+    if lost:
+        _show_losses(lost)
+    if others:
+        _show_others([{_THESE: one, **of} for one, of in zip(found, others, strict=True)])
 
 
 _ONLY_LIVE: Final = frozenset({"to_device_p50", "named_device"})
@@ -91,22 +96,24 @@ def _of_folder(folder: Path) -> tuple[StormFiles, Outcome]:
         raise CommandError(f"{folder}:\n{error}", advice, Exit.REFUSED) from None
     try:
         outcome = read_outcome(folder / "assignments.csv", folder / "orders.csv")
-        _check_events(folder / "assignments.csv", outcome, {line.event_id for line in storm.lines})
+        events, readings = ({line.event_id for line in of} for of in (storm.lines, storm.readings))
+        _check_events(folder / "assignments.csv", outcome, events, readings)
     except ReplayFileError as error:
         advice = "Correct these lines, or replay the storm again: `gridline replay --out` writes both files."
         raise CommandError(f"{folder}:\n{error}", advice, Exit.REFUSED) from None
     return storm, outcome
 
 
-def _check_events(path: Path, outcome: Outcome, events: Collection[str]) -> None:
-    """Check that assignments are of these reports, and say how many reports they leave out.
+def _check_events(path: Path, outcome: Outcome, events: set[str], readings: set[str]) -> None:
+    """Check that assignments are of these reports and readings, and say how many reports they leave out.
 
     Raises:
         ReplayFileError: they name an event that was never reported.
     """
-    if unknown := [(0, f"event {event!r} is not in the reports") for event in outcome.ever if event not in events]:
+    known = events | readings
+    if unknown := [(0, f"event {event!r} is not in the reports") for event in outcome.ever if event not in known]:
         raise ReplayFileError(path, unknown)
-    if absent := len(events) - len(outcome.ever):
+    if absent := len(events - outcome.ever.keys()):
         err.print(
             f"[yellow]{absent:,} of {len(events):,} reports are not in {path}: they count as in no incident.[/yellow]"
         )
@@ -114,7 +121,7 @@ def _check_events(path: Path, outcome: Outcome, events: Collection[str]) -> None
 
 def _figures(storm: StormFiles, outcome: Outcome) -> Figures:
     arrivals = {line.event_id: line.received_at for line in first_arrivals(storm.lines)}
-    return judge(outcome, storm.truth, storm.faults, arrivals, storm.served.tree)
+    return judge(outcome, storm.truth, storm.faults, arrivals, storm.served.tree, storm.told)
 
 
 def _lost(storm: StormFiles, outcome: Outcome) -> Losses:
@@ -126,6 +133,32 @@ def _lost(storm: StormFiles, outcome: Outcome) -> Losses:
 def _others(storm: StormFiles, ways: Sequence[str]) -> dict[str, Figures]:
     rules = load_rules(read_settings(DedupSettings).thresholds_file)  # baselines have none
     return compare(storm, rules, hearing(), only=ways).figures
+
+
+def _others_as_json(found: Mapping[str, Figures]) -> dict[str, object]:
+    """Return the figures of other ways: of people who ask, and of the baselines, as far as they were asked for."""
+    asked = {"asked": found[ASKED].as_json()} if ASKED in found else {}
+    baselines = {name: way.as_json() for name, way in found.items() if name != ASKED}
+    return asked | ({"baselines": baselines} if baselines else {})
+
+
+class _Heard(NamedTuple):
+    """What instruments bring: these orders, and what the same reports come to where nobody hears the instruments."""
+
+    these: Told
+    without: Told
+    figures: Figures
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as ``--json`` has it."""
+        without = {**self.figures.as_json(), "instruments": self.without.as_json()}
+        return {"instruments": self.these.as_json(), "without_instruments": without}
+
+
+def _heard(storm: StormFiles, outcome: Outcome) -> _Heard:
+    rules = load_rules(read_settings(DedupSettings).thresholds_file)
+    deaf = outcome_of(run_engine(storm, prepare(storm, storm.lines, hearing()), rules, instruments=False))
+    return _Heard(told(outcome, storm), told(deaf, storm), _figures(storm, deaf))
 
 
 _THESE: Final = "orders.csv"
@@ -145,6 +178,32 @@ def _show_others(found: Sequence[Mapping[str, Figures]]) -> None:
         values = [of[method].as_json() for of in found]
         rows.append((method, *(f"{spread(value[name] for value in values).mean:.3f}" for name in _COMPARED)))
     columns = ("merged by", *_COMPARED.values())
+    out.print(table("", columns, rows, right=columns[1:]))
+
+
+_TOLD: Final = {
+    "from_fault_p50": "fault to order, p50, s",
+    "from_fault_p90": "fault to order, p90, s",
+    "for_no_outage": "orders for no outage",
+    "on_words_alone": "of these, on words of instruments alone",
+    "untold": "faults that only instruments told of",
+    "untold_hidden": "of these, without an own order",
+    "untold_to_order_p50": "of these, fault to order, p50, s",
+}
+
+
+def _show_instruments(found: Sequence[_Heard], these: Sequence[Figures]) -> None:
+    """Show what instruments bring, in the mean of the storms that have them, beside the same storms without."""
+    rows = []
+    for name, label in _TOLD.items():
+        pair = ([one.these.as_json()[name] for one in found], [one.without.as_json()[name] for one in found])
+        means = (spread(values).mean for values in pair)
+        rows.append((label, *("–" if math.isnan(mean) else f"{mean:,.3f}" for mean in means)))
+    for name in ("b3_f1", "spare_per_fault", "hidden", "device_hops"):
+        both = (these, [one.figures for one in found])
+        means = (spread(of.as_json()[name] for of in figures).mean for figures in both)
+        rows.append((_LABELS[name], *(f"{mean:,.3f}" for mean in means)))
+    columns = ("instruments", _THESE, "without")
     out.print(table("", columns, rows, right=columns[1:]))
 
 

@@ -28,6 +28,7 @@ from services.runtime.whole_file import written_whole
 from services.simulator.faults import Network
 from services.simulator.files import write_storm
 from services.simulator.generate import draw_storm
+from services.simulator.instruments import Instruments, with_instruments
 from services.simulator.payloads import Senders, at_steady_rate, begun_before, events_of, render
 from services.simulator.presets import PRESETS, STORM, tiled
 from services.simulator.sender import Answers, send
@@ -43,6 +44,7 @@ _WORST = 10
 _STAGES = 4
 _A_DAY_S, _A_MONTH_H = 86_400, 720
 _TILES, _MOST_TILES = re.compile(r"([0-9]{1,5})x([0-9]{1,5})"), 10_000
+_PANEL = "Instruments, with --out"
 _HALF = 0.5  # of a small network's customers stay lit, so that many faults fit in
 
 
@@ -65,6 +67,25 @@ def storm(
         str | None,
         typer.Option(help="With --out: tile the network, AREASxFEEDERS, such as 10x4.", rich_help_panel="Files"),
     ] = None,
+    meters: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of homes with a smart meter.", rich_help_panel=_PANEL)
+    ] = None,
+    gasps: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of last gasps that arrive; without it each fault draws its own, 0.6 to 0.95.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    false_gasps: Annotated[
+        float, typer.Option(min=0, max=1000, help="False gasps a meter and year.", rich_help_panel=_PANEL)
+    ] = Instruments().false_gasps,
+    telemetry: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of breakers and reclosers with telemetry.", rich_help_panel=_PANEL),
+    ] = None,
     hours: Annotated[
         float, typer.Option(min=0.1, max=_A_MONTH_H, help="With --out: length of the storm in its own time.")
     ] = 12.0,
@@ -85,10 +106,13 @@ def storm(
 
       gridline storm --network network.csv --customers customers.csv --tiles 10x4 --faults 500 --out /tmp/storm
 
+      gridline storm --preset ieee123 --meters 0.9 --telemetry 1 --out /tmp/storm
+
     docs/storm-files.md says what each file means.
     """
     if (network is None) != (customers is None):
         raise CommandError("--network and --customers go together", "Name both files, or neither.", Exit.USAGE)
+    instruments = _instruments(meters, gasps, false_gasps, telemetry)
     if out_folder is not None:
         if preset is not None and (network is not None or tiles is not None):
             raise CommandError("--preset brings its own network", "Leave out --network, --tiles.", Exit.USAGE)
@@ -106,10 +130,12 @@ def storm(
             else:
                 shape, struck = PRESETS[preset].shape(seed), PRESETS[preset].network()
             tell("storm")
-            _write(draw_storm(struck, shape, seed), start, out_folder, tell)
+            drawn = draw_storm(struck, shape, seed)
+            _write(drawn if instruments is None else with_instruments(drawn, instruments), start, out_folder, tell)
         return
-    if preset is not None or tiles is not None:
-        raise CommandError("--preset and --tiles are for files", "Name a folder: --out DIR.", Exit.USAGE)
+    if preset is not None or tiles is not None or instruments is not None:
+        what = "--preset, --tiles, --meters and --telemetry are for files"
+        raise CommandError(what, "Name a folder: --out DIR.", Exit.USAGE)
     drawn = draw_storm(_network(network, customers, areas), Shape(faults=faults), seed)
     events = events_of(drawn)
     requests = at_steady_rate(render(drawn, events, begun_before(clock.now(), events), development_senders()), seconds)
@@ -123,6 +149,18 @@ def storm(
     if truth is not None:
         write_truth(truth, drawn, requests)
     _tell(answers, url)
+
+
+def _instruments(
+    meters: float | None, gasps: float | None, false_gasps: float, telemetry: float | None
+) -> Instruments | None:
+    """Return the instruments that were asked for; None for a storm that knows nothing of any."""
+    if meters is None and telemetry is None:
+        if gasps is not None:
+            raise CommandError("--gasps is of meters, and there are none", "Name --meters too.", Exit.USAGE)
+        return None
+    found = Instruments(meters=meters or 0.0, false_gasps=false_gasps, telemetry=telemetry or 0.0)
+    return found if gasps is None else replace(found, gasps=(gasps, gasps))
 
 
 def development_senders() -> Senders:
@@ -180,9 +218,10 @@ def _write(storm: Storm, start: datetime, folder: Path, tell: Callable[[str], No
     tell("reports and truth")
     written = write_storm(storm, start, folder)
     tell("done")
+    readings = "" if storm.words is None else f"{written.readings:,} readings, "
     out.print(
         f"{written.reports:,} reports of {written.truth:,} cases and {written.faults:,} faults, "
-        f"{written.restorations:,} restorations, on {len(tree):,} devices: {folder}"
+        f"{written.restorations:,} restorations, {readings}on {len(tree):,} devices: {folder}"
     )
 
 

@@ -320,6 +320,7 @@ def test_a_score_names_the_folder_that_has_no_storm_and_the_rules_that_do_not_fi
     [
         (("--preset", "moon"), "no preset 'moon'"),
         (("--preset", "mini", "--tiles", "2x2"), "brings its own network"),
+        (("--preset", "mini", "--gasps", "0.5"), "--gasps is of meters, and there are none"),
         (("--network", NETWORKS / "ieee123/network.csv", "--tiles", "2"), "--tiles 2"),
         (("--network", NETWORKS / "ieee123/network.csv", "--tiles", "²x4"), "--tiles ²x4: not areas x feeders"),
         (("--network", NETWORKS / "ieee123/network.csv", "--tiles", "99999999x99999999"), "at most 10,000 feeders"),
