@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 ALL    := -n auto --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down status logs test check bench compiled soak docs
+.PHONY: help setup demo up down status logs test check bench compiled soak docs lock
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
