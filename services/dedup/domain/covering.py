@@ -44,7 +44,7 @@ def cover_of(state: AreaState, report: Report, leaf: str) -> Cover:
         for device, _, _ in state.path(leaf):
             if device in restored and (last is None or restored[device] > last):
                 last = restored[device]
-            if device in by_device:
+            if device in by_device and not _has_power_again(state, report, device):
                 key = by_device[device]
                 break
     if last is not None and was_before(state, report, last):
@@ -67,6 +67,16 @@ def _since(state: AreaState, report: Report, last: Restored) -> Cover:
     if _came_late(state, report, last):
         return Cover(answer=last, rule=Rule.ALREADY_RESTORED)
     return Cover(still_out=last if _left_out(state, report, last) else None)
+
+
+def _has_power_again(state: AreaState, report: Report, device: str) -> bool:
+    """Tell whether what stood open at a device has closed again before a report: whoever is out then is out below it.
+
+    A breaker that trips and recloses is open for seconds, and its outage for as long as it takes to be sure.
+    """
+    if not state.telemetry.known:
+        return False
+    return state.telemetry.closed_again(device, state.incidents[state.by_device[device]].opened_at, report.made_at)
 
 
 def was_before(state: AreaState, report: Report, restored: Restored) -> bool:

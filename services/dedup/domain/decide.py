@@ -321,9 +321,10 @@ class _Decision(Draft):
         return apart.events
 
     def explained(self, report: Report, device: str) -> list[Event]:
-        """Return what it comes to that a device is known to be open: it explains what is predicted under it."""
+        """Return what it comes to that a device is known to be open: it explains what began under it since then."""
         state = self.state
-        explained = [one for one in state.outages_below(device) if not one.frozen]
+        since = report.reported_at - state.rules.restored_tolerance
+        explained = [one for one in state.outages_below(device) if not one.frozen and one.opened_at >= since]
         if device in state.by_device or not explained:
             return self.reported(report)
         apart = _Decision(state, self.now)

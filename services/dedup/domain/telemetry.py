@@ -111,6 +111,11 @@ class Telemetry:
         known = self.known.get(f"breaker:{device}")
         return known is not None and known.reading is Reading.BREAKER_CLOSED and known.since <= at
 
+    def closed_again(self, device: str, opened_at: datetime, at: datetime) -> bool:
+        """Tell whether telemetry shows that a device that was open has closed since ``opened_at``, and by ``at``."""
+        known = self.known.get(f"breaker:{device}")
+        return known is not None and known.reading is Reading.BREAKER_CLOSED and opened_at < known.since <= at
+
     def against(self, device: str, at: float) -> float:
         """Return what telemetry says against a device's outage, as a logarithm; ``at``: its first call, in seconds."""
         if not self.known:  # as where no telemetry comes

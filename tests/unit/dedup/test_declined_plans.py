@@ -45,7 +45,7 @@ def decline(storm: Timeline, *reports: UUID) -> None:
 
 
 def absorb(storm: Timeline, *reports: UUID) -> None:
-    storm.at(320).reading("breaker_open", SWITCH)
+    storm.at(320).reading("breaker_open", SWITCH, made=-1)  # it was open all the while
     assert len({storm.state.members[report] for report in reports}) == 1
     assert storm.incident_of(reports[0]).device.id == SWITCH
     assert storm.changed[-1].reason in {"breaker_open", "absorbed"}

@@ -130,6 +130,34 @@ def test_a_breaker_that_opened_and_closed_is_over_once_its_meters_say_so_too(met
     assert ended(metered) == [("A0SW00015", 0.95, "breaker_closed")]
 
 
+def test_a_breaker_that_trips_and_recloses_takes_nothing_of_what_is_out_below_it(metered: Timeline) -> None:
+    """What was out before stays its own, with its order; who reports after it closed is out for another reason."""
+    metered.at(0).report("A0TR00023", account="A1")
+    (before,) = metered.live_orders().values()
+    metered.at(30).reading("breaker_open", "A0SW00015")
+    metered.at(30.1).reading("breaker_closed", "A0SW00015", made=30.05)
+    assert {order.device.id for order in metered.live_orders().values()} == {"A0TR00023", "A0SW00015"}
+    metered.at(32).report("A0TR00030", account="A2")
+    metered.at(60)
+
+    assert ended(metered) == [("A0SW00015", 30.05, "breaker_closed")]
+    assert {order.device.id for order in metered.live_orders().values()} == {"A0TR00023", "A0TR00030"}
+    assert metered.history(before.order_id) == [(1, "issued", "A0TR00023")]
+
+
+def test_a_breaker_that_opened_explains_who_reported_since_and_who_does_until_it_closes(metered: Timeline) -> None:
+    metered.at(0).report("A0TR00023", account="A1", made=-0.5)
+    metered.at(1).reading("breaker_open", "A0SW00015", made=-1)
+    metered.at(5).report("A0TR00030", account="A2")
+    metered.at(6).reading("breaker_closed", "A0SW00015", made=5.5)
+    metered.at(7).report("A0TR00032", account="A3", made=5.2)
+
+    (incident,) = metered.state.incidents.values()
+    assert (incident.device.id, len(incident.reports)) == ("A0SW00015", 4)
+    metered.at(8).report("A0TR00032", account="A4")
+    assert {one.device.id for one in metered.state.incidents.values()} == {"A0SW00015", "A0TR00032"}
+
+
 def test_of_many_meters_a_few_words_that_power_is_back_may_be_lost(metered: Timeline) -> None:
     assert metered.state.tree is not None
     homes = [(t, f"{t}-{n}") for t in metered.state.tree.transformers_under("A0FU00016") for n in range(6)]

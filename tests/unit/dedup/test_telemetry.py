@@ -101,7 +101,7 @@ def test_an_open_breaker_explains_what_is_predicted_under_it(storm: Timeline) ->
     older = storm.at(0).report("A0TR00023")
     younger = storm.at(150).report("A0TR00030")
     assert storm.incident_of(older) is not storm.incident_of(younger)
-    storm.at(151).reading("breaker_open", "A0SW00015")
+    storm.at(151).reading("breaker_open", "A0SW00015", made=-1)  # its word was late
 
     assert storm.incident_of(older) is storm.incident_of(younger)
     assert storm.live_orders().keys() == {"A0SW00015"}
