@@ -15,9 +15,10 @@ FILES: Final = {
         ("three", "called.txt"),
         ("four", "posted.txt"),
         ("five", "phoned.txt"),
+        ("six", "wrote.txt"),
     )
 }
-"""What each of five authors wrote, apart from one another: each before having seen the lists."""
+"""What each of six authors wrote, apart from one another: each before having seen the lists."""
 NO_BUSINESS: Final = "none"
 """Label of what is no business of a hotline's: thanks, wrong numbers, advertisements, "a person, please"."""
 DANGER, OUTAGE, NOTHING, EITHER, OPEN = "danger", "outage", "nothing", "either", "open"
