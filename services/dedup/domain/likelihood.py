@@ -45,7 +45,8 @@ _FEEDS_HOMES: Final = DeviceType.TRANSFORMER
 _SQRT2: Final = math.sqrt(2.0)
 _NORMAL: Final = NormalDist()
 _STILL: Final = 0.5  # seconds: no delay is taken for shorter
-_CERTAIN: Final = -30.0
+CERTAIN: Final = -30.0
+"""How likely a device of a class that is never predicted is out, as a logarithm."""
 _STRAYS: Final = 3  # earliest calls that may have nothing to do with it
 _ONE_IN: Final = 20  # of many calls, this share more: clocks are off in every storm
 _APART: Final = 300.0  # seconds
@@ -276,7 +277,7 @@ class Likelihood:
         """Return the log likelihood of an outage of one device and of its first call."""
         found = self._bases.get((kind, customers))
         if found is None:
-            found = self._bases[kind, customers] = self.rates.get(kind, _CERTAIN) + self.first(customers)
+            found = self._bases[kind, customers] = self.rates.get(kind, CERTAIN) + self.first(customers)
         return found
 
     def least(self, kind: DeviceType, customers: int, calls: Sequence[float], callers: int) -> float:
@@ -338,7 +339,7 @@ class Likelihood:
         """
         near = _near(calls)
         last, most = 0, _most_strays(len(calls))
-        while near[last][2] <= most:
+        while last < len(near) and near[last][2] <= most:
             last += 1
 
         def total(n: int) -> float:

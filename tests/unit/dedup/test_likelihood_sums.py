@@ -97,6 +97,15 @@ def test_of_many_calls_near_ones_are_taken_together_and_that_changes_hardly_anyt
         assert found[0] - found[1] == pytest.approx(exact[0] - exact[1], abs=0.1)
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.4, 40.0])
+def test_of_many_calls_all_may_be_near_one_another(spread):
+    """A thousand meters gasp within the second, or a thousand records come with one rounded time."""
+    weigh, count = Likelihood(USUAL, 0.1, 300.0), MANY + 200
+    calls = [1000.0 + n * spread / count for n in range(count)]
+    found = weigh.of_device(DeviceType.SUBSTATION, 30_000, calls, count, 2000.0)
+    assert found == pytest.approx(each_by_itself(weigh, 30_000, calls, 2000.0), rel=0.01)
+
+
 class Counted(list[float]):
     """Calls that count how many of them were read."""
 
