@@ -53,7 +53,7 @@ _INFERENCE: Final = frozenset(
 _FEW: Final = "few_margin"
 _FRESH: Final = "fresh_minutes"
 _NIGHT: Final = frozenset({"time_zone", "from", "to", "awake"})
-_TELEMETRY: Final = frozenset({"closed_after_minutes", "early_minutes"})
+_TELEMETRY: Final = frozenset({"closed_after_minutes", "early_minutes", "asked_twice"})
 _RESTORED: Final = frozenset({"tolerance_minutes", "memory_hours", "still_out_minutes"})
 
 
@@ -92,6 +92,7 @@ class _Rules:
             night=None if "night" not in top else self._night(top["night"]),
             closed_after=self._span(machines, "closed_after_minutes", 24 * 60),
             early=self._span(machines, "early_minutes", 24 * 60) or NO_HOLD,
+            asked_twice="asked_twice" in machines and bool(self._reader.truth(machines["asked_twice"], "asked_twice")),
         )
 
     def _night(self, node: Node) -> Night | None:

@@ -53,7 +53,8 @@ class Instruments:
         false_back: Of those, the ones after which it says that it has power.
         asked_after: Once a crew tells that power is back, the head-end asks those meters after this time that had
             gasped and said nothing since, as outage systems do (Hexagon, AMI interface).
-        answers: Meters with power that answer.
+        answers: Meters with power that answer, each time they are asked.
+        asked_again: Who did not answer is asked once more after this time.
         silent: Small outages that nobody calls about, for each fault that somebody does. There are none without meters.
         telemetry: Breakers and reclosers with telemetry. Their state is known from before the storm on.
         word_late: Words of them that come one to ten minutes late; the others take seconds.
@@ -74,6 +75,7 @@ class Instruments:
     false_back: float = 0.7
     asked_after: float = 300.0
     answers: float = 0.97
+    asked_again: float = 600.0
     silent: float = 0.1
     telemetry: float = 0.0
     word_late: float = 0.05
@@ -249,15 +251,29 @@ def _answers(
         at = told + instruments.asked_after
         for customer in (number[what],) if what in number else network.customers_under(what):
             luck, took = rng.random(), rng.uniform(2.0, 30.0)
-            said = [word for word in heard.get(customer, ()) if word.arrived <= at]
-            if not said or max(said, key=lambda word: word.at).reading is not Reading.LAST_GASP:
+            if not _silent_since_its_gasp(heard.get(customer, ()), at):
                 continue
-            out = next((time.fault for time in reversed(dark[customer]) if time.down <= at < time.up), None)
-            lit = not any(time.down <= at < time.up for time in dark[customer])
-            if lit and luck < instruments.answers:
-                yield Word(at, at + took, Reading.PING_OK, Why.ASKED, customer=customer)
-            else:
-                yield Word(at, at + 60, Reading.PING_SILENT, Why.ASKED, out, customer=customer)
+            again = dice(storm.seed, f"instruments/asked again/{customer}/{at}")
+            first = _answer(customer, dark[customer], at, took, answers=luck < instruments.answers)
+            yield first
+            at_last = at + instruments.asked_again
+            if first.reading is Reading.PING_SILENT and _silent_since_its_gasp(heard.get(customer, ()), at_last):
+                luck, took = again.random(), again.uniform(2.0, 30.0)
+                yield _answer(customer, dark[customer], at_last, took, answers=luck < instruments.answers)
+
+
+def _silent_since_its_gasp(heard: Sequence[Word], at: float) -> bool:
+    """Tell whether the last that has arrived of a meter is that it lost its supply."""
+    said = [word for word in heard if word.arrived <= at]
+    return bool(said) and max(said, key=lambda word: word.at).reading is Reading.LAST_GASP
+
+
+def _answer(customer: int, dark: Sequence[_Dark], at: float, took: float, *, answers: bool) -> Word:
+    """Return what comes of asking a meter; of one in the dark nothing can."""
+    if answers and not any(time.down <= at < time.up for time in dark):
+        return Word(at, at + took, Reading.PING_OK, Why.ASKED, customer=customer)
+    out = next((time.fault for time in reversed(dark) if time.down <= at < time.up), None)
+    return Word(at, at + 60, Reading.PING_SILENT, Why.ASKED, out, customer=customer)
 
 
 def _false(

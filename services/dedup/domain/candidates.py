@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain.events import Evidence
+from services.dedup.domain.gasps import is_about
 from services.dedup.domain.incident import Incident
 from services.dedup.domain.likelihood import Part
 from services.dedup.domain.state import Step
@@ -93,7 +94,9 @@ class _Found(NamedTuple):
     callers: int
 
 
-def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float) -> Lifted | None:
+def look_up_the_tree(
+    state: AreaState, leaf: str, made_at: datetime, now: float, *, gasp: bool = False
+) -> Lifted | None:
     """Return the device whose one outage explains a call from ``leaf`` and incidents near it best, or None.
 
     It must be likelier than an outage each by the margin; where all of them are fresh, at all.
@@ -103,11 +106,12 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
         leaf: The report's device, under no open incident.
         made_at: When the call was made.
         now: Until when the others have kept silent.
+        gasp: Whether a meter said so and not a person: it gasps as its outage begins.
     """
     at = made_at.timestamp()
     margin, fresh = state.lift_margin(now), state.rules.inference.fresh
     least = min(margin, EVEN) if fresh else margin
-    asked = list(askable(state, leaf, made_at, now, least))
+    asked = list(askable(state, leaf, made_at, now, least, gasp=gasp))
     owns: dict[int, float] = {}
 
     def own(incident: Incident) -> float:
@@ -148,7 +152,9 @@ def look_up_the_tree(state: AreaState, leaf: str, made_at: datetime, now: float)
     return Lifted(best.step.device, best.incidents, evidence, best.gain)
 
 
-def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: float) -> Iterator[Asked]:
+def askable(
+    state: AreaState, leaf: str, made_at: datetime, now: float, margin: float, *, gasp: bool = False
+) -> Iterator[Asked]:
     """Yield the devices above a leaf that have more to explain than the one before, nearest first.
 
     A bound that is not above ``margin`` without it is not made closer by what the others' silence costs.
@@ -167,15 +173,16 @@ def askable(state: AreaState, leaf: str, made_at: datetime, now: float, margin: 
         seen = len(under)
         if alone is None:
             alone = weigh.outage(state.kind_of(leaf), state.customers_under(leaf), (at,), 1, now)
-        if (rate := weigh.rates.get(step.kind)) is not None:  # else a class that is never predicted
-            yield _ask(state, step, under, rate, at, now, alone, margin)
+        if step.kind in weigh.rates:  # else a class that is never predicted
+            newest = _newest(state, step.device, under, at if gasp else None)
+            yield _ask(state, step, under, newest, at, now, alone, margin)
 
 
 def _ask(
     state: AreaState,
     step: Step,
     under: dict[int, Incident],
-    rate: float,
+    newest: Sequence[tuple[float, int]],
     at: float,
     now: float,
     alone: float,
@@ -183,11 +190,10 @@ def _ask(
 ) -> Asked:
     """Return what one device's outage could explain, when it may have begun, and how much that can gain at most."""
     weigh, customers = state.likelihood, step.customers
-    newest = _newest(state, step.device, under)
     starts = _starts(newest, at, lead := weigh.lead(customers))
     there_before = bisect_left(newest, (starts[-1],))  # before any of these: no part of it, and not to be weighed
     parts = [state.weighed(under[order]) for _, order in newest[there_before:]]
-    spare = rate + weigh.first(customers) - weigh.call(lead)
+    spare = weigh.rates[step.kind] + weigh.first(customers) - weigh.call(lead)
     often = _more_often(state, step.device, newest, at)
     alone += often
     bounds: list[float] = []
@@ -225,7 +231,7 @@ def _more_often(state: AreaState, device: str, newest: Sequence[tuple[float, int
     return max(0.0, math.log((_BEFORE + opened) / (_BEFORE + believed)))
 
 
-def _starts(newest: list[tuple[float, int]], at: float, lead: float) -> list[float]:
+def _starts(newest: Sequence[tuple[float, int]], at: float, lead: float) -> list[float]:
     """Return when an outage may have begun: ``lead`` before an onset up to ``at``, or before that; latest first."""
     onsets: list[float] = []
     for onset, _ in reversed(newest):
@@ -268,10 +274,11 @@ def best_start(
     return best
 
 
-def _newest(state: AreaState, device: str, under: dict[int, Incident]) -> list[tuple[float, int]]:
+def _newest(state: AreaState, device: str, under: dict[int, Incident], gasp: float | None) -> list[tuple[float, int]]:
     """Return the newest incidents under a device that could be part of its outage: onset and place in the ledger.
 
-    By onset, the earliest first.
+    By onset, the earliest first. ``gasp``: when a meter gasped that may be of it: then what began earlier is not, nor
+    is what another meter said at another time.
     """
     restored = state.restored.get(device)
     since = -math.inf if restored is None else restored.restored_at.timestamp()
@@ -281,7 +288,10 @@ def _newest(state: AreaState, device: str, under: dict[int, Incident]) -> list[t
             continue
         if incident.standing.calls[0] < since:
             continue  # it was there when power came back to the others: it is by itself
-        found.append((state.onset(incident), incident.opened_seq))
+        onset = state.onset(incident)
+        if gasp is not None and not is_about(onset, gasp, by_people=incident.standing.people):
+            continue
+        found.append((onset, incident.opened_seq))
         if len(found) == _NEWEST:
             break
     found.sort()

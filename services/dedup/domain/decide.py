@@ -224,7 +224,7 @@ class _Decision(Draft):
             self.open(report, e.Kind.OUTAGE, *at, Rule.OPEN_ELSEWHERE, related_to=there.incident_id)
             return
         now = self.state.silent_until(report)
-        one = look_up_the_tree(self.state, leaf, report.made_at, now)
+        one = self._above(report, leaf, now)
         if one is not None:
             self.lift(report, one)
             propose_above(self, one, report, now)
@@ -235,6 +235,12 @@ class _Decision(Draft):
             rule, before = (Rule.OUT_AGAIN, None) if self.had_power else (Rule.STILL_OUT, before)
         self.open(report, e.Kind.OUTAGE, device, served, rule, continues=before)
 
+    def _above(self, report: Report, leaf: str, now: float) -> Lifted | None:
+        """Return what explains a report together with others. A breaker, and a meter that is asked, say what is out."""
+        if report.has_ticket or self.had_power:
+            return look_up_the_tree(self.state, leaf, report.made_at, now, gasp=not report.has_ticket)
+        return None
+
     def _beside(self, report: Report, incident: Incident, leaf: str) -> None:
         """Put a report where it is rather of than of its transformer's open outage: above it, or its own home."""
         above = outage_above(self.state, report, leaf)
@@ -242,7 +248,7 @@ class _Decision(Draft):
             self._under_open(report, above, Rule.UNDER_OPEN_INCIDENT)
             return
         now = self.state.silent_until(report)
-        one = look_up_the_tree(self.state, leaf, report.made_at, now)
+        one = self._above(report, leaf, now)
         if one is None or incident in one.incidents:
             self._single(report, leaf, Rule.BESIDE)
             return

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from services.dedup.domain.relook import as_one
+from services.dedup.domain.relook import as_one, by_itself
 
 if TYPE_CHECKING:
     from services.dedup.domain.events import Evidence
@@ -47,7 +47,7 @@ def left_behind(state: AreaState, incident: Incident, now: float) -> tuple[list[
     whole = as_one(state, device, reports, now)
     apart = whole
     for _, _, one in sorted(nearest, reverse=True):
-        more, own = [*reports, *one.reports.values()], state.own_score(one, now)
+        more, own = [*reports, *one.reports.values()], by_itself(state, one, now)
         together = as_one(state, device, more, now)
         if together - whole - own > margin:
             reports, whole = more, together

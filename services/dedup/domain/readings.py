@@ -10,7 +10,7 @@ change nothing.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.ids import timer_id
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from services.contracts.messages import TelemetryReceived
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.state import AreaState
-    from services.dedup.domain.telemetry import Known
 
 OVER: Final = "over"
 """Kind of the timer that asks whether what only machines spoke of is over."""
@@ -71,7 +70,7 @@ def read(
         events += _gone_again(state, message, leaf)
     if message.reading is Reading.LAST_GASP and not planned:
         events += lost(_report(state, message))
-    elif message.reading is Reading.PING_SILENT and not planned and _still_out(state, message, meter, leaf):
+    elif message.reading is Reading.PING_SILENT and not planned and _still_out(state, message, leaf):
         events += reported(_report(state, message))
     elif message.reading in ON:
         events += _power(state, message, leaf)
@@ -91,15 +90,20 @@ def _planned(state: AreaState, message: TelemetryReceived, leaf: str) -> bool:
     return any(state.planned.covering(up, at) is not None for at in (message.at, message.at + state.rules.early))
 
 
-def _still_out(state: AreaState, message: TelemetryReceived, meter: Known | None, leaf: str) -> bool:
+def _still_out(state: AreaState, message: TelemetryReceived, leaf: str) -> bool:
     """Tell whether a meter that is silent now had gone dark in an outage that is over: power never came back to it.
 
-    Silence alone proves nothing, nor does that it has not said that it has power: both words are lost often.
+    Silence alone proves nothing, nor does that it has not said that it has power: both words are lost often. Of meters
+    that have power some do not answer either; the rules say whether one must not have answered before, after that end.
     """
-    if meter is None or meter.reading is not Reading.LAST_GASP or any(_known_at(state, message, leaf)):
+    said, silent = state.telemetry.words(message.device, message.account_id)
+    if said is None or said.reading is not Reading.LAST_GASP or any(_known_at(state, message, leaf)):
         return False
+    until = (
+        message.at if not state.rules.asked_twice else datetime.min.replace(tzinfo=UTC) if silent is None else silent.at
+    )
     ends = (state.restored.get(device) for device in state.upstream(leaf))
-    return any(one is not None and meter.since <= one.restored_at < message.at for one in ends)
+    return any(one is not None and said.since <= one.restored_at < until for one in ends)
 
 
 def all_back(state: AreaState, incident: Incident) -> Back | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
+from services.dedup.domain.gasps import Metered, with_gasps
 from services.dedup.domain.report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.state import AreaState
@@ -29,12 +30,19 @@ class Piece(NamedTuple):
     score: float
 
 
+class _Word(NamedTuple):
+    """When who spoke, and whether it was a person: else a meter or a breaker."""
+
+    at: float
+    caller: str | UUID
+    person: bool
+
+
 class _Call(NamedTuple):
     """A report with the devices from the incident's own down to the report's."""
 
-    at: float
+    word: _Word
     chain: tuple[str, ...]
-    caller: str | UUID
     report: Report
 
 
@@ -57,7 +65,14 @@ def is_sparse(state: AreaState, incident: Incident, now: float, *, meters: bool 
 
 def as_one(state: AreaState, device: str, reports: Iterable[Report], now: float) -> float:
     """Return how likely one outage of ``device`` made these reports; the arguments are those of ``partition``."""
-    return _score(state, device, [(report.made_at.timestamp(), report.caller) for report in reports], now)
+    return _score(state, device, map(_word_of, reports), now)
+
+
+def by_itself(state: AreaState, incident: Incident, now: float) -> float:
+    """Return how likely an open incident is as an outage of its own, with the others silent until ``now``."""
+    if incident.standing.people:
+        return state.own_score(incident, now)
+    return as_one(state, incident.device.id, incident.reports.values(), now)
 
 
 def partition(state: AreaState, device: str, reports: Iterable[Report], now: float) -> list[Piece]:
@@ -75,8 +90,12 @@ def partition(state: AreaState, device: str, reports: Iterable[Report], now: flo
         chain = chains.get(report.device)
         if chain is None:
             chain = chains[report.device] = _chain(state, device, report.device)
-        calls.append(_Call(report.made_at.timestamp(), chain, report.caller, report))
+        calls.append(_Call(_word_of(report), chain, report))
     return _best(state, 0, calls, now)
+
+
+def _word_of(report: Report) -> _Word:
+    return _Word(report.made_at.timestamp(), report.caller, report.has_ticket)
 
 
 def _chain(state: AreaState, device: str, place: str | None) -> tuple[str, ...]:
@@ -121,17 +140,31 @@ def _reports(calls: list[_Call]) -> tuple[Report, ...]:
     return tuple([call.report for call in calls])
 
 
-def _score_of(state: AreaState, device: str, calls: Sequence[_Call], now: float) -> float:
-    return _score(state, device, [(call.at, call.caller) for call in calls], now)
+def _score_of(state: AreaState, device: str, calls: Iterable[_Call], now: float) -> float:
+    return _score(state, device, [call.word for call in calls], now)
 
 
-def _score(state: AreaState, device: str, calls: Sequence[tuple[float, str | UUID]], now: float) -> float:
-    """Return how likely one outage of ``device`` made these calls; a customer's repeated call counts once."""
-    firsts: dict[str | UUID, float] = {}
-    for at, caller in calls:
+def _score(state: AreaState, device: str, words: Iterable[_Word], now: float) -> float:
+    """Return how likely one outage of ``device`` made these words; what a customer says again counts once."""
+    calls: dict[str | UUID, float] = {}
+    gasps: dict[str | UUID, float] = {}
+    for at, caller, person in words:
+        firsts = calls if person else gasps
         known = firsts.get(caller)
         if known is None or at < known:
             firsts[caller] = at
-    times = sorted(firsts.values())
-    weigh, against = state.likelihood, state.telemetry.against(device, times[0])
-    return against + weigh.outage(state.kind_of(device), state.customers_under(device), times, len(times), now)
+    weigh, kind, customers = state.likelihood, state.kind_of(device), state.customers_under(device)
+    times = sorted(calls.values())
+    if not gasps:
+        return state.telemetry.against(device, times[0]) + weigh.outage(kind, customers, times, len(times), now)
+    told = sorted(gasps.values())
+    against = state.telemetry.against(device, min(told[0], times[0] if times else told[0]))
+    homes = weigh.homes(kind, len(calls.keys() | gasps.keys()))
+    return against + max(with_gasps(weigh, kind, customers, times, told, _metered(state, device), now), homes)
+
+
+def _metered(state: AreaState, device: str) -> Metered:
+    heard = state.telemetry.heard_under(device)
+    tree = state.tree
+    transformers = heard if tree is None or device not in tree else tree.transformer_count(device)
+    return Metered(state.telemetry.meters_under(device), heard, transformers - heard)

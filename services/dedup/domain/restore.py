@@ -18,6 +18,7 @@ from services.contracts.values import IncidentState
 from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.decided_by import Rule
+from services.dedup.domain.gasps import of_one_time
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.likelihood import MANY
 from services.dedup.domain.relook import Piece, as_one, is_sparse, partition
@@ -174,6 +175,7 @@ def _of_the_outage(
     free = [incident for incident in below if not incident.frozen and incident.standing.calls[0] <= now]
     if core is not None:
         starts = [state.onset(core)]
+        free = of_one_time(core, free)
     else:
         starts = sorted({state.onset(incident) for incident in free}, reverse=True)
     lead = state.likelihood.lead(state.customers_under(device))

@@ -90,6 +90,8 @@ class Rules:
         closed_after: How long all meters of an outage that only machines spoke of must have said that power is back
             for it to be closed; None where only a crew or a person closes it.
         early: How long before a planned outage begins a meter or breaker that goes dark under it is of it.
+        asked_twice: Whether a meter that had gone dark is still out only once it has not answered twice after power was
+            back.
     """
 
     hash: str
@@ -104,6 +106,7 @@ class Rules:
     night: Night | None = None
     closed_after: timedelta | None = None
     early: timedelta = NO_HOLD
+    asked_twice: bool = False
 
     def hold(self, device_class: str) -> timedelta:
         """Return how long the order of an incident at such a device waits."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from services.dedup.domain.gasps import WAIT
 from services.dedup.domain.open_places import called_of
 from services.dedup.domain.rules import PLACE
 from services.grid.address import parse
@@ -41,22 +42,27 @@ def own_premises(state: AreaState, report: Report, leaf: str) -> Incident | None
         return same
     if report.single_premise and leaf in state.by_device:
         at_device = state.incidents[state.by_device[leaf]]
-        if at_device.standing.only_of(report.account_id):
+        if at_device.standing.only_of(report.account_id) or _is_of_its_meter(state, report, at_device):
             return at_device
     return None
+
+
+def _is_of_its_meter(state: AreaState, report: Report, incident: Incident) -> bool:
+    """Tell whether an unknown customer whose home alone is dark rather lives where a meter lost its supply."""
+    standing = incident.standing
+    if standing.people or standing.callers > 1 or not standing.customers or report.account_id is not None:
+        return False
+    return _again(state.likelihood, incident, report) > _another(state, incident.device.id)
 
 
 def _said_again(state: AreaState, report: Report, leaf: str) -> Incident | None:
     """Return the newest single incident at a device that a report of an unknown customer may tell of again."""
     if any(step.device in state.by_device for step in state.path(leaf)) or leaf in state.by_device:
         return None  # more than one home is dark there: it rather tells of that
-    weigh, at = state.likelihood, report.made_at.timestamp()
-    another = weigh.rates.get(state.kind_of(leaf), 0.0)
-    if weigh.home is not None:
-        another = weigh.home + math.log(max(1, state.customers_under(leaf)))
+    another = _another(state, leaf)
     for _, incident in sorted(state.singles_at[leaf].items(), reverse=True):
         if (
-            _again(weigh, incident, at) > another
+            _again(state.likelihood, incident, report) > another
             and incident.device.type != PLACE
             and _is_of(report, incident) is not False
         ):
@@ -85,7 +91,7 @@ def is_beside(state: AreaState, report: Report, incident: Incident, leaf: str) -
     apart = max(whole, standing.callers * home) + len(beside) * home
     together = _some_of(weigh, kind, customers, sorted([*standing.calls, *beside]), standing.callers + len(beside), now)
     if same is None:
-        together = max(together, apart - home + _again(weigh, incident, at) - math.log(customers))
+        together = max(together, apart - home + _again(weigh, incident, report) - math.log(customers))
     return apart > together
 
 
@@ -123,9 +129,25 @@ def outage_above(state: AreaState, report: Report, leaf: str) -> Incident | None
     return best
 
 
-def _again(weigh: Likelihood, incident: Incident, at: float) -> float:
-    """Return the log likelihood that who called for an incident calls again at ``at``."""
-    return _AGAIN + weigh.call(at - incident.standing.calls[-1]) - math.log(weigh.share)
+def _another(state: AreaState, leaf: str) -> float:
+    """Return the log likelihood that another home at a device is dark by itself."""
+    weigh = state.likelihood
+    if weigh.home is None:
+        return weigh.rates.get(state.kind_of(leaf), 0.0)
+    return weigh.home + math.log(max(1, state.customers_under(leaf)))
+
+
+def _again(weigh: Likelihood, incident: Incident, report: Report) -> float:
+    """Return the log likelihood that a report is of the same home as an incident's last, if no other speaks of it.
+
+    Who has called calls again, now and then; a meter and the people of its home speak of one thing, for the first time.
+    """
+    at, last = report.made_at.timestamp(), incident.standing.calls[-1]
+    if not report.has_ticket:
+        return weigh.call(last - at + WAIT) - math.log(weigh.share)
+    if not incident.standing.people:
+        return weigh.call(at - last + WAIT) - math.log(weigh.share)
+    return _AGAIN + weigh.call(at - last) - math.log(weigh.share)
 
 
 def _is_of(report: Report, incident: Incident) -> bool | None:

@@ -124,7 +124,7 @@ def _call(area: str, device: str, at: datetime) -> OutageReported:
     return OutageReported(
         area=area,
         report_id=made,
-        ticket_id=made,
+        ticket_id=derive("what if", "ticket", area, device),
         ticket_ref="what if",
         contact_id=made,
         channel=Channel.API,

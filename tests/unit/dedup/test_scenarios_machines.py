@@ -14,10 +14,12 @@ from services.contracts.values import CustomerClass, IncidentState, ProgressStag
 from services.dedup.domain import events as e
 from services.dedup.domain.explain import would_change
 from services.dedup.domain.figures import Interruption, figures
-from tests.unit.dedup.timeline import Timeline, minute
+from tests.unit.dedup.timeline import Timeline, minute, rules_of_tests
 
 if TYPE_CHECKING:
     from uuid import UUID
+
+    from services.grid.tree import Tree
 
 
 PLAN = uuid5(NAMESPACE, "planned outage of the tests of machines")
@@ -360,6 +362,123 @@ def test_a_gasp_that_arrives_after_a_ping_was_not_answered_is_an_outage_all_the_
     metered.at(6).reading("last_gasp", "A0TR00023", "A1", made=0)
 
     assert metered.live_orders().keys() == {"A0TR00023"}
+
+
+def test_where_meters_are_asked_twice_one_silence_is_not_enough(metered: Timeline) -> None:
+    """Of meters that have power some do not answer; whether one was silent before power was back says nothing."""
+    metered.state.rules = replace(metered.state.rules, asked_twice=True)
+    metered.at(0).reading("last_gasp", "A0TR00024", "A1")
+    metered.at(20).reading("ping_silent", "A0TR00024", "A1")
+    (order,) = metered.live_orders().values()
+    metered.at(30).crew(order.order_id, ProgressStage.RESTORED)
+    metered.at(35).reading("ping_silent", "A0TR00024", "A1")
+    assert not metered.live_orders()
+    metered.at(45).reading("ping_silent", "A0TR00024", "A1")
+
+    assert metered.live_orders().keys() == {"A0TR00024"}
+    assert opened(metered)[-1][0] == "still_out"
+
+
+def test_a_meter_that_answers_when_asked_again_is_not_out(metered: Timeline) -> None:
+    metered.state.rules = replace(metered.state.rules, asked_twice=True)
+    trip_and_restore(metered)
+    metered.at(35).reading("ping_silent", "A0TR00024", "A1")
+    metered.at(45).reading("ping_ok", "A0TR00024", "A1")
+    metered.at(60).reading("ping_silent", "A0TR00024", "A1")
+
+    assert not metered.state.incidents
+
+
+# --- gasps of one moment, and of others ---
+
+
+def everybodys_meters(story: Timeline, device: str, at: float, *, share: float, after: float = 0.8) -> None:
+    """Of the homes under a device so many gasp as it opens, spread over so many minutes until they arrive."""
+    network = story.state.tree
+    assert network is not None
+    homes = [
+        (transformer, n)
+        for transformer in network.transformers_under(device)
+        for n in range(story.state.customers_under(transformer))
+    ]
+    told = [home for place, home in enumerate(homes) if (place * 37) % 100 < 100 * share]
+    for place, (transformer, n) in enumerate(told):
+        arrives = at + after * place / len(told)
+        story.at(arrives).reading("last_gasp", transformer, f"{transformer}/{n}", made=at + place % 15 / 60)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_feeder_whose_meters_gasp_stays_one_outage_when_nobody_has_called_yet(ckt5: Tree, share: float) -> None:
+    """Meters are no people: that hundreds spoke within the minute is not early for an outage of thousands."""
+    story, device = Timeline("A0SU00000", ckt5, rules_of_tests()), "A0SW00003"
+    everybodys_meters(story, device, 0.0, share=share)
+    assert story.live_orders().keys() == {device}
+    story.at(60)
+
+    assert story.live_orders().keys() == {device}
+    assert len(story.state.incidents) == 1
+
+
+def test_meters_that_gasp_minutes_apart_are_of_faults_of_their_own(storm: Timeline) -> None:
+    """People of one outage call minutes apart; its meters do not."""
+    storm.at(0).report("A0TR00023")
+    storm.at(4).report("A0TR00024")
+    assert len(storm.state.incidents) == 1, "so it is with people"
+
+    told = Timeline(storm.state.area, storm.state.tree, storm.state.rules)
+    told.at(0).reading("last_gasp", "A0TR00023", "A1")
+    told.at(4).reading("last_gasp", "A0TR00024", "A2")
+    assert told.live_orders().keys() == {"A0TR00023", "A0TR00024"}
+
+
+def test_a_breaker_that_opens_is_not_taken_for_what_is_above_it(storm: Timeline) -> None:
+    """It says itself what is open."""
+    storm.at(0).report("A0TR00104")
+    storm.at(0.5).report("A0TR00107")
+    storm.at(1).reading("breaker_open", "A0SW00015")
+
+    assert "A0SW00015" in storm.live_orders()
+
+
+def test_a_gasp_of_hours_ago_is_no_part_of_the_outage_that_is_over(metered: Timeline) -> None:
+    """That meter has said nothing since: it may be dark still, when all others have power."""
+    assert metered.state.tree is not None
+    metered.at(0).reading("last_gasp", "A0TR00030", "A9")
+    for n, transformer in enumerate(metered.state.tree.transformers_under("A0BR00001")[::2]):
+        if transformer != "A0TR00030":
+            metered.at(180).reading("last_gasp", transformer, f"A{n}")
+    assert metered.live_orders().keys() == {"A0BR00001", "A0TR00030"}
+    metered.at(240).power_back("A0BR00001")
+
+    assert metered.live_orders().keys() == {"A0TR00030"}
+
+
+# --- a home, its meter and its people ---
+
+
+def test_who_says_that_only_their_home_is_dark_is_of_the_meter_that_gasped_there(storm: Timeline) -> None:
+    storm.at(0).reading("last_gasp", "A0TR00023", "A1")
+    storm.at(4).report("A0TR00023", only_mine=True)
+
+    assert len(storm.state.incidents) == 1
+    assert [one.version for one in storm.live_orders().values()] == [2]
+
+
+@pytest.mark.parametrize("account", ["A2", None])
+def test_who_is_another_home_or_calls_a_day_later_is_not(storm: Timeline, account: str | None) -> None:
+    storm.at(0).reading("last_gasp", "A0TR00023", "A1")
+    storm.at(4 if account else 24 * 60).report("A0TR00023", account=account, only_mine=True)
+
+    assert len(storm.state.incidents) == 2
+
+
+def test_the_gasp_of_the_home_that_called_is_of_its_own_problem_also_if_it_comes_late(storm: Timeline) -> None:
+    storm.at(4).report("A0TR00023", only_mine=True)
+    storm.at(5).reading("last_gasp", "A0TR00023", "A1", made=0)
+    assert len(storm.state.incidents) == 1
+    storm.at(6).reading("last_gasp", "A0TR00023", "A2", made=0)
+
+    assert len(storm.state.incidents) == 2, "another meter there is more than that home"
 
 
 # --- planned work ---
