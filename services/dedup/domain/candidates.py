@@ -16,6 +16,7 @@ from services.dedup.domain.events import Evidence
 from services.dedup.domain.gasps import is_about
 from services.dedup.domain.incident import Incident
 from services.dedup.domain.likelihood import Part
+from services.dedup.domain.report import SAT_OUT
 from services.dedup.domain.state import Step
 from services.grid.device import DeviceType
 
@@ -160,6 +161,7 @@ def askable(
     A bound that is not above ``margin`` without it is not made closer by what the others' silence costs.
     """
     weigh, at = state.likelihood, made_at.timestamp()
+    dark_at = made_at + SAT_OUT if gasp else made_at
     seen = 0
     alone: float | None = None
     for step in state.path(leaf):
@@ -168,7 +170,7 @@ def askable(
         under = state.below.get(step.device)
         if not under or len(under) == seen:
             continue  # no more to explain than for the device before, with more silence
-        if state.telemetry.closed(step.device, made_at):
+        if state.telemetry.closed(step.device, dark_at):
             continue
         seen = len(under)
         if alone is None:

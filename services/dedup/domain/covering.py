@@ -76,7 +76,7 @@ def _has_power_again(state: AreaState, report: Report, device: str) -> bool:
     """
     if not state.telemetry.known:
         return False
-    return state.telemetry.closed_again(device, state.incidents[state.by_device[device]].opened_at, report.made_at)
+    return state.telemetry.closed_again(device, state.incidents[state.by_device[device]].opened_at, report.dark_at)
 
 
 def was_before(state: AreaState, report: Report, restored: Restored) -> bool:

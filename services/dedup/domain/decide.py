@@ -9,7 +9,7 @@ Never here: I/O, a clock, a guess. What cannot be placed goes to a person.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,6 @@ from services.contracts.messages import (
     TimerFired,
 )
 from services.contracts.values import CommandAction, CustomerClass, DeviceRef, ProgressStage
-from services.dedup.domain import acts as a
 from services.dedup.domain import events as e
 from services.dedup.domain.candidates import Lifted, look_up_the_tree
 from services.dedup.domain.clock import DUE, overdue, with_due_times
@@ -44,6 +43,7 @@ from services.dedup.domain.report import Report
 from services.dedup.domain.restore import restore_account, restore_device
 from services.dedup.domain.rules import PLACE
 from services.dedup.domain.singles import is_beside, outage_above, own_premises
+from services.dedup.domain.storming import storm_began, storm_ended
 from services.dedup.domain.told_late import back_since
 from services.dedup.domain.undo import undo
 from services.dedup.domain.waves import second_wave
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
     from services.contracts.messages import OutageInput
     from services.contracts.values import PlaceCandidate
-    from services.dedup.domain.events import Event
+    from services.dedup.domain.events import Event, Evidence
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.open_places import OpenPlace
     from services.dedup.domain.planned import Planned
@@ -74,7 +74,8 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
         now: The instant of this decision, the same for the whole batch.
     """
     draft = _Decision(state, now)
-    draft.calm(message)
+    if (over := storm_ended(state, message)) is not None:
+        draft.events.append(over)
     if isinstance(message, OutageReported):
         draft.report(Report.of(message, state.rules.trusted_lag), message.place.candidates or ())
     elif isinstance(message, FieldProgressed):
@@ -93,17 +94,6 @@ def decide(state: AreaState, message: OutageInput, now: datetime) -> list[Event]
     return above(state.floor, events) if state.floor else events
 
 
-def _arrived(message: OutageInput) -> datetime | None:
-    """Return when a message arrived, by itself: replaying the topic must find the same."""
-    if isinstance(message, OutageReported):  # nearly all are, and that is seen at once
-        return message.received_at
-    if isinstance(message, TimerFired):
-        return message.fired_at
-    if isinstance(message, OutageMoved):
-        return message.noticed_at
-    return message.accepted_at if isinstance(message, OutageCommanded) else message.received_at
-
-
 class _Decision(Draft):
     """The events of one message, as they come together."""
 
@@ -117,7 +107,8 @@ class _Decision(Draft):
         state = self.state
         if report.report_id in state.members:
             return
-        self._storm(report.received_at)
+        if (storm := storm_began(state, report.received_at)) is not None:
+            self.events.append(storm)
         open_at = open_places(state, candidates) if candidates else ()
         said = report.device
         if len(open_at) > 1 and not (report.hazards or report.suspended or report.single_premise):
@@ -268,26 +259,6 @@ class _Decision(Draft):
 
     # --- the field, and time ---
 
-    def calm(self, message: OutageInput) -> None:
-        """Say that a storm is over, once anything comes after it was."""
-        state, storm = self.state, self.state.rules.storm
-        if storm is None or state.pace.since is None:
-            return
-        calm_at, at = state.pace.calm_at(storm), _arrived(message)
-        if calm_at is not None and at is not None and at.timestamp() >= calm_at:
-            began = datetime.fromtimestamp(state.pace.since, UTC)
-            self.events.append(a.StormEnded(began, datetime.fromtimestamp(calm_at, UTC), Rule.STORM))
-
-    def _storm(self, at: datetime) -> None:
-        """Say that a storm begins with this report."""
-        state, storm = self.state, self.state.rules.storm
-        if storm is None or state.pace.since is not None or state.pace.recent + 1.0 < storm.least:
-            return  # seen at once, as they only fade
-        pace = state.pace.arrived(at.timestamp(), storm)
-        if pace.begins(storm):
-            figures = round(pace.per_hour(storm), 1), round(pace.usual_per_hour(storm), 1), round(pace.recent)
-            self.events.append(a.StormBegan(at, *figures, Rule.STORM))
-
     def progress(self, message: FieldProgressed) -> None:
         """Note what a crew says; power back closes the incident."""
         said = message.progress
@@ -331,11 +302,17 @@ class _Decision(Draft):
         state = self.state
         since = report.reported_at - state.rules.restored_tolerance
         explained = [one for one in state.outages_below(device) if not one.frozen and one.opened_at >= since]
-        if device in state.by_device or not explained:
+        key = state.by_device.get(device)
+        known = None if key is None else state.incidents[key]
+        if known is None and not explained:
             return self.reported(report)
         apart = _Decision(state, self.now)
         kind = "" if state.tree is None else state.tree.type_of(device).value
-        apart.lift(report, Lifted(device, explained, {"device": device, "device_class": kind}))
+        evidence: Evidence = {"device": device, "device_class": kind}
+        if known is None:
+            apart.lift(report, Lifted(device, explained, evidence))
+        elif explained and known.device.id == device and not known.waits:
+            apart.gather(known, explained, evidence)
         return apart.events
 
     def power_back(self, message: PowerRestored) -> None:

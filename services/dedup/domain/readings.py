@@ -150,7 +150,7 @@ def _opened(
     if not state.customers_under(device):
         return []
     known = state.by_device.get(device)
-    events = [] if known is not None else explained(_report(state, message), device)
+    events = explained(_report(state, message), device)
     for event in events:
         if isinstance(event, (e.IncidentOpened, e.PredictionMoved)) and event.device.id == device:
             known = event.incident_id

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from services.dedup.domain.gasps import Metered, with_gasps
-from services.dedup.domain.report import Report
+from services.dedup.domain.report import SAT_OUT, Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -158,7 +158,8 @@ def _score(state: AreaState, device: str, words: Iterable[_Word], now: float) ->
     if not gasps:
         return state.telemetry.against(device, times[0]) + weigh.outage(kind, customers, times, len(times), now)
     told = sorted(gasps.values())
-    against = state.telemetry.against(device, min(told[0], times[0] if times else told[0]))
+    dark = told[0] + SAT_OUT.total_seconds()
+    against = state.telemetry.against(device, min(dark, times[0]) if times else dark)
     homes = weigh.homes(kind, len(calls.keys() | gasps.keys()))
     return against + max(with_gasps(weigh, kind, customers, times, told, _metered(state, device), now), homes)
 

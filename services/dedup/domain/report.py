@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 from services.contracts.ids import ticket_ref
@@ -11,9 +11,10 @@ from services.contracts.messages import Member
 from services.contracts.values import Channel, CustomerClass, CustomerStatus, Recipient
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from services.contracts.messages import OutageReported, TelemetryReceived
+
+SAT_OUT: Final = timedelta(seconds=30)
+"""How long a meter is dark before it says so: a recloser's first tries take less (30 to 45 s by vendors)."""
 
 
 def made_at(reported_at: datetime, received_at: datetime, trusted_lag: timedelta, *, kept_back: bool) -> datetime:
@@ -129,6 +130,11 @@ class Report(NamedTuple):
     def has_ticket(self) -> bool:
         """Whether a customer made it, whose ticket the hotline has; a reading stands for no ticket."""
         return self.ticket_id != self.report_id
+
+    @property
+    def dark_at(self) -> datetime:
+        """When it was dark for certain: a meter says so only if what reclosed at once has not brought power back."""
+        return self.made_at if self.has_ticket else self.made_at + SAT_OUT
 
     @property
     def special(self) -> bool:

@@ -440,6 +440,29 @@ def test_a_breaker_that_opens_is_not_taken_for_what_is_above_it(storm: Timeline)
     assert "A0SW00015" in storm.live_orders()
 
 
+def test_meters_that_are_still_dark_once_a_breaker_has_reclosed_are_out_below_it(metered: Timeline) -> None:
+    """It tripped for a fault that a fuse has cleared; their power went with it, but they sat out what it took."""
+    metered.at(0).reading("breaker_open", "A0BR00001")
+    metered.at(0.2).reading("breaker_closed", "A0BR00001", made=0.1)
+    for n, transformer in enumerate(("A0TR00023", "A0TR00024", "A0TR00026")):
+        metered.at(0.8).reading("last_gasp", transformer, f"A{n}", made=0)
+
+    (below,) = metered.live_orders().keys() - {"A0BR00001"}
+    assert below in metered.state.upstream("A0TR00023")
+    assert metered.state.incidents[metered.state.by_device["A0BR00001"]].standing.callers == 1
+
+
+def test_a_breaker_that_recloses_and_opens_for_good_takes_what_began_meanwhile(storm: Timeline) -> None:
+    storm.at(0).reading("breaker_open", "A0BR00001")
+    storm.at(0.1).reading("breaker_closed", "A0BR00001")
+    storm.at(1).reading("last_gasp", "A0TR00023", "A1", made=0.15)
+    assert storm.live_orders().keys() == {"A0BR00001", "A0TR00023"}
+    storm.at(1.1).reading("breaker_open", "A0BR00001", made=0.15)
+
+    assert storm.live_orders().keys() == {"A0BR00001"}
+    assert len(storm.state.incidents) == 1
+
+
 def test_a_gasp_of_hours_ago_is_no_part_of_the_outage_that_is_over(metered: Timeline) -> None:
     """That meter has said nothing since: it may be dark still, when all others have power."""
     assert metered.state.tree is not None
