@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from services.dedup.domain.night import Night
-from services.dedup.domain.rules import CELL, METERS, NO_HOLD, PLACE, Inference, Rules
+from services.dedup.domain.rules import BREAKERS, CELL, METERS, NO_HOLD, PLACE, Inference, Rules
 from services.dedup.domain.storm import StormRules
 from services.grid.device import CAN_FAIL, DeviceType
 from services.runtime.yaml_reading import Reader, digest_of, line_of, read_text
@@ -26,7 +26,7 @@ _HOME: Final = "home"
 _CAN_FAIL: Final = {kind.value: kind for kind in sorted(CAN_FAIL)}
 CLASSES: Final = frozenset({*(kind.value for kind in DeviceType if kind is not DeviceType.OTHER), CELL, PLACE})
 """Where an incident may stand, and so an order may be held."""
-_HELD: Final = CLASSES | {METERS}
+_HELD: Final = CLASSES | {METERS, BREAKERS}
 _TIMES: Final = {
     "hold_seconds": (0.0, 3600.0, "seconds", _HELD),
     "etr_hours": (0.25, 14 * 24.0, "hours", CLASSES),

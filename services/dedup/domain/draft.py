@@ -14,7 +14,7 @@ from services.contracts.values import CustomerClass, DeviceRef, OrderStatus
 from services.dedup.domain import events as e
 from services.dedup.domain import plan_acts as pa
 from services.dedup.domain.decided_by import Rule
-from services.dedup.domain.holding import held, shortened, waits
+from services.dedup.domain.holding import held, is_first_of_its_kind, shortened, waits
 from services.dedup.domain.incident import Standing
 from services.dedup.domain.orders import Subject, last_version, more_urgent, version_of
 from services.dedup.domain.planning import settled_together
@@ -100,7 +100,7 @@ class Draft:
         seen = {"device": device.id, "device_class": device.type}
         self.events.append(e.ReportJoined(report, incident, self.number(), rule, seen))
         subject = Subject(incident, order, area, kind, device, served, Standing.of((report,)))
-        hold = self.state.wait(device.type, report.received_at.timestamp(), people=report.has_ticket)
+        hold = self.state.wait(device.type, report.received_at.timestamp(), subject.standing)
         if subject.never_waits or not (hold or rule is Rule.OPEN_ELSEWHERE):
             self.events.append(e.OrderIssued(version_of(subject, 1, rule, self.now)))
         elif rule is not Rule.OPEN_ELSEWHERE:
@@ -114,7 +114,7 @@ class Draft:
             "reports": incident.standing.reports + 1,
         }
         new_special = report.special and not incident.standing.knows(report)
-        first = incident.order is None and report.has_ticket and not incident.standing.people
+        first = incident.order is None and is_first_of_its_kind(report, incident.standing)
         self.events.append(e.ReportJoined(report, incident.incident_id, self.number(), rule, seen))
         if not new_special and not first and (incident.standing.said or report.unconfirmed):
             return  # nothing an order says has become more urgent
@@ -122,9 +122,9 @@ class Draft:
         self._tell_field(incident, subject, report if new_special else None)
         if first and incident.hold is not None and not subject.never_waits:
             if waits(self.state, incident.device.type, report, subject.standing):
-                self.events += shortened(self.state, incident, report)
+                self.events += shortened(self.state, incident, report, subject.standing)
             else:
-                self.issue_held(incident, subject, Rule.SOMEBODY)
+                self.issue_held(incident, subject, Rule.SOMEBODY if report.has_ticket else Rule.METERS_OFF)
 
     def _tell_field(self, incident: Incident, subject: Subject, special: Report | None) -> None:
         """Bring the order in line with a report that makes it more urgent."""

@@ -1,7 +1,8 @@
 """How long an order waits, as it goes out.
 
-Decided here: that what only meters and breakers spoke of waits by a rule of its own, and no longer than what people
-report once one of them has. Never here: who never waits (``orders``), what is over meanwhile (``readings.all_back``).
+Decided here: that what only meters and breakers spoke of waits by a rule of its own, what only breakers did by another,
+and no longer than what people report, or meters tell, once one of them has. Never here: who never waits (``orders``),
+what is over meanwhile (``readings.all_back``).
 """
 
 from __future__ import annotations
@@ -30,13 +31,22 @@ def held(state: AreaState, incident: UUID, due_at: datetime) -> e.TimerSet:
 
 def waits(state: AreaState, device_class: str, report: Report, standing: Standing) -> bool:
     """Tell whether an order that has not gone out waits on as a report comes. ``standing``: with it."""
-    return bool(state.wait(device_class, report.received_at.timestamp(), people=standing.people))
+    return bool(state.wait(device_class, report.received_at.timestamp(), standing))
 
 
-def shortened(state: AreaState, incident: Incident, report: Report) -> list[e.Event]:
-    """Return what lets an order wait no longer for a person's report than it would have waited on that alone."""
-    hold = state.hold(incident.device.type, report.received_at.timestamp())
-    due_at = report.received_at + hold
+def is_first_of_its_kind(report: Report, standing: Standing) -> bool:
+    """Tell whether a report is the first that a person made, or the first of a customer's meter before any did."""
+    if standing.people:
+        return False
+    return report.has_ticket or (report.account_id is not None and not standing.customers)
+
+
+def shortened(state: AreaState, incident: Incident, report: Report, standing: Standing) -> list[e.Event]:
+    """Return what lets an order wait no longer for a report than it would have waited on that alone.
+
+    ``standing``: with the report.
+    """
+    due_at = report.received_at + state.wait(incident.device.type, report.received_at.timestamp(), standing)
     if incident.hold is None or incident.hold.due_at <= due_at:
         return []
     key = incident.incident_id

@@ -24,6 +24,8 @@ PLACE: Final = "place"
 
 METERS: Final = "meters"
 """Class of what waits of an outage that only meters and breakers spoke of, at whatever device."""
+BREAKERS: Final = "breakers"
+"""The same of an outage that no customer's meter spoke of either: a breaker, or a transformer's own meter."""
 
 NO_HOLD: Final = timedelta(0)
 

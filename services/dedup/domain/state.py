@@ -15,7 +15,7 @@ from services.contracts.values import DeviceRef
 from services.dedup.domain.learning import Learned
 from services.dedup.domain.likelihood import FEW
 from services.dedup.domain.planned import PlannedOutages
-from services.dedup.domain.rules import METERS
+from services.dedup.domain.rules import BREAKERS, METERS
 from services.dedup.domain.storm import Pace
 from services.dedup.domain.telemetry import Telemetry
 from services.grid.device import CAN_FAIL, DeviceType
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from services.dedup.domain.acts import Elsewhere
     from services.dedup.domain.done import Done
-    from services.dedup.domain.incident import Incident
+    from services.dedup.domain.incident import Incident, Standing
     from services.dedup.domain.likelihood import Part
     from services.dedup.domain.report import Report
     from services.dedup.domain.rules import Rules
@@ -181,10 +181,13 @@ class AreaState:
             return usual
         return self.rules.storm.holds.get(device_class, usual)
 
-    def wait(self, device_class: str, at: float, *, people: bool) -> timedelta:
-        """Return how long the order of an incident waits that people reported, or of which only machines spoke."""
+    def wait(self, device_class: str, at: float, told: Standing) -> timedelta:
+        """Return how long the order of an incident waits, by who told of it: people, customers' meters, breakers."""
         own = self.hold(device_class, at)
-        return own if people else max(own, self.hold(METERS, at))
+        if told.people:
+            return own
+        own = max(own, self.hold(METERS, at))
+        return own if told.customers else max(own, self.hold(BREAKERS, at))
 
     def lift_margin(self, at: float) -> float:
         """Return how much likelier a common cause must be, as a logarithm."""

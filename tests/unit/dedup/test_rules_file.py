@@ -37,6 +37,7 @@ def test_what_machines_say_closes_after_five_minutes_as_shipped_and_never_withou
 
     assert (shipped.closed_after, shipped.early) == (timedelta(minutes=5), timedelta(minutes=15))
     assert (without.closed_after, without.early) == (None, timedelta(0))
+    assert (shipped.asked_twice, without.asked_twice) == (True, False)
     assert load_rules(file).hold("meters") == timedelta(minutes=3)
 
 

@@ -295,6 +295,50 @@ def test_explain_says_for_what_its_order_waits(patient: Timeline) -> None:
     assert not any("Its order waits" in one for one in would_change(patient.state, report, "first_report", minute(1)))
 
 
+@pytest.fixture
+def reclosing(ieee123: Tree) -> Timeline:
+    """The IEEE 123-node feeder, where the order of what only a breaker spoke of waits for a minute."""
+    rules = replace(rules_of_tests(), closed_after=timedelta(minutes=5), holds={"breakers": timedelta(minutes=1)})
+    return Timeline("A0SU00000", ieee123, rules)
+
+
+def test_a_breaker_that_recloses_within_its_wait_has_no_order(reclosing: Timeline) -> None:
+    reclosing.at(0).reading("breaker_open", "A0SW00015")
+    reclosing.at(0.2).reading("breaker_closed", "A0SW00015", made=0.1)
+    reclosing.at(2)
+
+    assert reclosing.orders == []
+    assert ended(reclosing) == [("A0SW00015", 0.1, "breaker_closed")]
+
+
+@pytest.mark.parametrize("who", ["meter", "person"])
+def test_the_first_meter_or_person_ends_the_wait_of_a_breaker(reclosing: Timeline, who: str) -> None:
+    reclosing.at(0).reading("breaker_open", "A0SW00015")
+    assert not reclosing.live_orders()
+    reclosing.at(0.7)
+    if who == "meter":
+        reclosing.reading("last_gasp", "A0TR00026", "A1", made=0)
+    else:
+        reclosing.report("A0TR00026")
+
+    (order,) = reclosing.live_orders().values()
+    reason = {"meter": "meters_off", "person": "somebody_reported"}[who]
+    assert (order.device.id, order.version, order.reason) == ("A0SW00015", 1, reason)
+
+
+def test_a_breaker_that_stays_open_has_its_order_when_the_wait_is_over(reclosing: Timeline) -> None:
+    reclosing.at(0).reading("breaker_open", "A0SW00015")
+    reclosing.at(1.1)
+
+    assert reclosing.live_orders().keys() == {"A0SW00015"}
+
+
+def test_a_meter_waits_for_no_breaker(reclosing: Timeline) -> None:
+    reclosing.at(0).reading("last_gasp", "A0TR00026", "A1")
+
+    assert reclosing.live_orders().keys() == {"A0TR00026"}
+
+
 # --- after power was back ---
 
 
