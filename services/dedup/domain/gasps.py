@@ -1,18 +1,18 @@
 """How well one outage of one device explains what meters and breakers said, beside the calls of people.
 
-Decided here: the density of last gasps, and of the meters that gave none. Never here: which devices are compared
-(``relook``), or how people call (``likelihood``).
+Decided here: the density of last gasps, and of the transformers of which no meter gave one. Never here: which devices
+are compared (``relook``), or how people call (``likelihood``).
 
 A person calls minutes after the power went, if at all; a meter gasps within the minute or never. So gasps of one moment
-are of one outage, they tell when it began, and those of another time are of another one. Of m meters known under a
-device k gasped: an outage there loses a share of the gasps, the same under all of its branches, and nobody knows which
-(a mesh goes dark with its meters). Integrated out, any share as likely as another, that is
+are of one outage, they tell when it began, and those of another time are of another one. Of n transformers under a
+device k have a meter that gasped: some share of them has meters whose gasps got through, under all branches the same,
+and nobody knows which. Integrated out, any share as likely as another, that is
 
-    integral of q^k (1 - q)^(m - k) dq = B(k + 1, m - k + 1)
+    integral of q^k (1 - q)^(n - k) dq = B(k + 1, n - k + 1)
 
-and so for the transformers that have meters at all, as nobody tells which those are. Where whole branches are silent
-and others all but complete, several outages explain that better than one; where every branch lost its part, one does.
-All times are seconds since the epoch; all results are natural logarithms.
+Where whole branches are silent and others all but complete, several outages explain that better than one; where a part
+of every branch is, one does. How many of a transformer's meters gasped tells nothing: nobody knows how many it has, and
+a mesh goes dark with its meters. All times are seconds since the epoch; all results are natural logarithms.
 """
 
 from __future__ import annotations
@@ -21,57 +21,57 @@ import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain.likelihood import CERTAIN
+from services.dedup.domain.report import SAT_OUT
+from services.grid.device import DeviceType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from services.dedup.domain.incident import Incident
     from services.dedup.domain.likelihood import Likelihood
-    from services.grid.device import DeviceType
 
-WAIT: Final = 37.0
-"""Seconds from the moment the power goes to the gasp: meters sit out what recloses at once (30 to 45 s by vendors)."""
+WAIT: Final = SAT_OUT.total_seconds()
+"""Seconds from the beginning of an outage to the time of a gasp at most: some meters write down when they speak."""
 NEAR: Final = 60.0
 """Seconds between a gasp and the middle one of its outage: how long meters wait differs, and so do their clocks."""
 DENSITY: Final = -math.log(2.0 * NEAR)
 """Of a gasp that is near the others of its outage, as a logarithm."""
 
 
-class Metered(NamedTuple):
-    """What is known of the meters under a device; of each only since it first said anything."""
+class Gasp(NamedTuple):
+    """When a meter or breaker first said that it is without supply, and where."""
 
-    meters: int
+    at: float
+    device: str | None
+
+
+class Outage(NamedTuple):
+    """One outage of one device as it is weighed: what it is of, and how much is under that."""
+
+    device: str
+    kind: DeviceType
+    customers: int
     transformers: int
-    """Where a meter is known."""
-    others: int
-    """Transformers of which no meter is known."""
 
 
-def with_gasps(
-    weigh: Likelihood,
-    kind: DeviceType,
-    customers: int,
-    calls: Sequence[float],
-    gasps: Sequence[float],
-    metered: Metered,
-    now: float,
-) -> float:
+def with_gasps(weigh: Likelihood, outage: Outage, calls: Sequence[float], gasps: Sequence[Gasp], now: float) -> float:
     """Return the log likelihood of one outage of one device.
 
     Args:
         weigh: The densities of people's calls.
-        kind: Class of the device.
-        customers: Customers under it.
+        outage: What it is of.
         calls: Times of people's first calls, ascending; may be empty.
-        gasps: Times at which meters and breakers first said that they are without supply, ascending, at least one.
-        metered: The meters under the device.
+        gasps: Who first said when that it has no supply, ascending, at least one.
         now: Until when all others have kept silent.
     """
-    middle = gasps[len(gasps) // 2]
-    near = sum([abs(at - middle) <= NEAR for at in gasps])
+    device, kind, customers, transformers = outage
+    middle = gasps[len(gasps) // 2].at
+    near = [gasp for gasp in gasps if abs(gasp.at - middle) <= NEAR]
+    told = len({gasp.device for gasp in near if gasp.device != device or kind is DeviceType.TRANSFORMER})
+    said = (len(near) - 1) * DENSITY + (len(gasps) - len(near)) * weigh.stray
+    if told:  # else it is the device itself that said so
+        said += _any_share(told, transformers - told)
     begun = middle - WAIT
-    said = (near - 1) * DENSITY + (len(gasps) - near) * weigh.stray
-    said += _any_share(near, metered.meters - near) + _any_share(metered.transformers, metered.others)
     quiet = weigh.silence(customers - len(calls), now - begun, max(1, len(calls)))
     best = weigh.rates.get(kind, CERTAIN) + said + weigh.calls(calls, begun, quiet)
     if calls:  # what began long before any of them: they are nothing of it

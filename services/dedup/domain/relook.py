@@ -6,10 +6,11 @@ several apart; and when it is looked at again. Changes nothing.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
-from services.dedup.domain.gasps import Metered, with_gasps
+from services.dedup.domain.gasps import Gasp, Outage, with_gasps
 from services.dedup.domain.report import SAT_OUT, Report
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ class Piece(NamedTuple):
 
 
 class _Word(NamedTuple):
-    """When who spoke, and whether it was a person: else a meter or a breaker."""
+    """When who spoke, where, and whether it was a person: else a meter or a breaker."""
 
     at: float
     caller: str | UUID
+    device: str | None
     person: bool
 
 
@@ -95,7 +97,7 @@ def partition(state: AreaState, device: str, reports: Iterable[Report], now: flo
 
 
 def _word_of(report: Report) -> _Word:
-    return _Word(report.made_at.timestamp(), report.caller, report.has_ticket)
+    return _Word(report.made_at.timestamp(), report.caller, report.device, report.has_ticket)
 
 
 def _chain(state: AreaState, device: str, place: str | None) -> tuple[str, ...]:
@@ -147,25 +149,21 @@ def _score_of(state: AreaState, device: str, calls: Iterable[_Call], now: float)
 def _score(state: AreaState, device: str, words: Iterable[_Word], now: float) -> float:
     """Return how likely one outage of ``device`` made these words; what a customer says again counts once."""
     calls: dict[str | UUID, float] = {}
-    gasps: dict[str | UUID, float] = {}
-    for at, caller, person in words:
-        firsts = calls if person else gasps
-        known = firsts.get(caller)
-        if known is None or at < known:
-            firsts[caller] = at
+    gasps: dict[str | UUID, Gasp] = {}
+    for at, caller, where, person in words:
+        if not person:
+            if (gasped := gasps.get(caller)) is None or at < gasped.at:
+                gasps[caller] = Gasp(at, where)
+        elif (known := calls.get(caller)) is None or at < known:
+            calls[caller] = at
     weigh, kind, customers = state.likelihood, state.kind_of(device), state.customers_under(device)
     times = sorted(calls.values())
     if not gasps:
         return state.telemetry.against(device, times[0]) + weigh.outage(kind, customers, times, len(times), now)
-    told = sorted(gasps.values())
-    dark = told[0] + SAT_OUT.total_seconds()
+    told, tree = sorted(gasps.values(), key=attrgetter("at")), state.tree
+    transformers = 0 if tree is None or device not in tree else tree.transformer_count(device)
+    dark = told[0].at + SAT_OUT.total_seconds()
     against = state.telemetry.against(device, min(dark, times[0]) if times else dark)
     homes = weigh.homes(kind, len(calls.keys() | gasps.keys()))
-    return against + max(with_gasps(weigh, kind, customers, times, told, _metered(state, device), now), homes)
-
-
-def _metered(state: AreaState, device: str) -> Metered:
-    heard = state.telemetry.heard_under(device)
-    tree = state.tree
-    transformers = heard if tree is None or device not in tree else tree.transformer_count(device)
-    return Metered(state.telemetry.meters_under(device), heard, transformers - heard)
+    outage = Outage(device, kind, customers, transformers)
+    return against + max(with_gasps(weigh, outage, times, told, now), homes)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 OFF: Final = frozenset({Reading.LAST_GASP, Reading.PING_SILENT, Reading.BREAKER_OPEN})
 ON: Final = frozenset({Reading.POWER_UP, Reading.PING_OK})
 """What a meter says that has its supply."""
-METERS: Final = ON | {Reading.LAST_GASP}
-"""What a meter says itself."""
 _SHUT: Final = -20.0
 """How likely a device is open that telemetry shows closed, as a logarithm: its telemetry is stuck, or the word that it
 opened is late or lost. Two or three calls do not outweigh it, as each is another fault at once; a dark feeder does."""
@@ -74,12 +72,10 @@ def _silence_of(meter: str) -> str:
 class Telemetry:
     """The last reading of each breaker and meter of an area."""
 
-    __slots__ = ("_dark", "_heard", "_meters", "known")
+    __slots__ = ("_dark", "known")
 
     def __init__(self) -> None:
         self.known: dict[str, Known] = {}
-        self._meters: dict[str, int] = {}
-        self._heard: dict[str, int] = {}
         self._dark: dict[str, int] = {}
 
     def newer(self, message: TelemetryReceived) -> bool:
@@ -98,17 +94,11 @@ class Telemetry:
         self.install(subject, Known(message.at, message.reading, message.device, since), above)
 
     def install(self, subject: str, reading: Known, above: Iterable[str]) -> None:
-        """Put a reading where it is found; a meter counts for each device above, a dark one too: noting and loading."""
+        """Put a reading where it is found; a dark meter counts for each device above: for noting and for loading."""
         before = self.known.get(subject)
         was = before is not None and before.reading is Reading.LAST_GASP
         now = reading.reading is Reading.LAST_GASP
         self.known[subject] = reading
-        above = tuple(above)
-        if before is None and reading.reading in METERS:
-            first = not self._meters.get(above[0])
-            for device in above:
-                self._meters[device] = self._meters.get(device, 0) + 1
-                self._heard[device] = self._heard.get(device, 0) + first
         if was != now:
             for device in above:
                 self._dark[device] = self._dark.get(device, 0) + (1 if now else -1)
@@ -153,14 +143,6 @@ class Telemetry:
         if known is None or known.at < at:
             return None
         return known.reading not in OFF
-
-    def meters_under(self, device: str) -> int:
-        """Return how many meters under a device have ever said anything."""
-        return self._meters.get(device, 0)
-
-    def heard_under(self, device: str) -> int:
-        """Return of how many places under a device, transformers mostly, a meter has ever said anything."""
-        return self._heard.get(device, 0)
 
     def dark_under(self, device: str) -> int:
         """Return how many meters under a device last said that they lost their supply."""
