@@ -22,16 +22,20 @@ from services.dedup.replay_reports import Served, load_served
 from services.dedup.rules_file import load_rules
 from services.grid.network_file import write_customers, write_devices
 from services.quality.hearing import hearing
+from services.quality.instrumented import EQUIPPED, WITH, figures_with
 from services.quality.methods import METHODS, compare
 from services.quality.storms import read_storm
 from services.runtime.whole_file import write_whole
 from services.simulator.files import write_storm
+from services.simulator.instruments import with_instruments
 from services.simulator.presets import PRESETS, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from services.quality.storms import StormFiles
     from services.simulator.faults import Network
+    from services.simulator.generate import Storm
 
 SEEDS: Final = {
     Purpose.TUNING: tuple(range(1, 11)),
@@ -55,11 +59,15 @@ class Job:
     rules: Path
     methods: tuple[str, ...] = METHODS
     holds: tuple[int, ...] = ()
+    instruments: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The figures of one method on one storm; ``method`` is ``hold 30`` and so on for the engine with a hold."""
+    """The figures of one method on one storm.
+
+    ``method`` is ``hold 30`` and so on for the engine with a hold, ``with ...`` for the engine with instruments.
+    """
 
     preset: str
     seed: int
@@ -68,16 +76,26 @@ class Run:
 
 
 def run(job: Job) -> list[Run]:
-    """Draw a storm, write it, read it back as anybody would, and judge every method on it."""
+    """Draw a storm, write it, read it back, and judge every method on it."""
     rules = load_rules(job.rules)
-    with tempfile.TemporaryDirectory(prefix="gridline-storm-") as name:
-        folder = Path(name)
-        network, served = _prepared(job.preset)
-        write_storm(PRESETS[job.preset].storm(job.seed, network), _START, folder)
-        storm = read_storm(folder, served)
+    network, served = _prepared(job.preset)
+    drawn = PRESETS[job.preset].storm(job.seed, network)
+    storm = _read_back(drawn, served)
     compared = compare(storm, rules, hearing(), holds=job.holds, only=job.methods)
     named = [*compared.figures.items(), *((f"hold {seconds}", found) for seconds, found in compared.holds.items())]
-    return [Run(job.preset, job.seed, name, _rounded(figures.as_json())) for name, figures in named]
+    found = [Run(job.preset, job.seed, name, _rounded(figures.as_json())) for name, figures in named]
+    for name, equipped in EQUIPPED.items() if job.instruments else ():
+        storm = _read_back(with_instruments(drawn, equipped.instruments), served)
+        figures = figures_with(storm, rules, hearing(), equipped.wait)
+        found.append(Run(job.preset, job.seed, f"{WITH}{name}", _rounded(figures)))
+    return found
+
+
+def _read_back(drawn: Storm, served: Served) -> StormFiles:
+    """Return a storm as anybody would read it."""
+    with tempfile.TemporaryDirectory(prefix="gridline-storm-") as name:
+        write_storm(drawn, _START, Path(name))
+        return read_storm(Path(name), served)
 
 
 def _rounded(figures: dict[str, float | None]) -> dict[str, float | None]:

@@ -13,6 +13,7 @@ from services.cli.console import table as shown_table
 from services.cli.errors import CommandError, Exit
 from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
+from services.quality.instrumented import SEEDS_OF_THEM
 from services.quality.matrix import HOLDS, SEEDS, Job, read_runs, run_all, write_runs
 from services.quality.methods import ENGINE, METHODS
 from services.quality.plot import holds_plot, methods_plot
@@ -40,6 +41,9 @@ def quality(
         str | None, typer.Option(help=f"'engine' for Gridline alone; else methods with ';': {'; '.join(METHODS)}.")
     ] = None,
     holds: Annotated[bool, typer.Option(help="Also run the engine with held orders, for the trade-off.")] = False,
+    instruments: Annotated[
+        bool, typer.Option(help=f"Also the engine on storms with meters and telemetry, {SEEDS_OF_THEM} seeds of each.")
+    ] = False,
     rules: Annotated[Path | None, typer.Option(help="Rules, in place of the shipped deploy/dedup.yaml.")] = None,
     processes: Annotated[int, typer.Option(min=1, max=_MOST_PROCESSES, help="Storms at a time.")] = _MOST_PROCESSES,
     out_folder: Annotated[
@@ -59,7 +63,7 @@ def quality(
 
       gridline quality --storms tuning --only engine
 
-      gridline quality --holds --out docs
+      gridline quality --holds --instruments --out docs
     """
     if out_folder is not None:
         out_folder.mkdir(parents=True, exist_ok=True)  # before hours of work that would have nowhere to go
@@ -69,7 +73,7 @@ def quality(
         except ValueError as error:
             raise CommandError(str(error), "Name the merging.json that --out wrote.", Exit.REFUSED) from None
     else:
-        runs, about = _measure(what, seeds, only, rules, processes, holds=holds)
+        runs, about = _measure(what, seeds, only, rules, processes, holds=holds, instruments=instruments)
     _show(runs)
     if out_folder is not None:
         write_runs(out_folder / "merging.json", runs, **about)
@@ -81,7 +85,14 @@ def quality(
 
 
 def _measure(
-    what: str, seeds: str | None, only: str | None, rules: Path | None, processes: int, *, holds: bool
+    what: str,
+    seeds: str | None,
+    only: str | None,
+    rules: Path | None,
+    processes: int,
+    *,
+    holds: bool,
+    instruments: bool,
 ) -> tuple[list[Run], dict[str, str]]:
     file = rules or read_settings(DedupSettings).thresholds_file
     try:
@@ -90,16 +101,16 @@ def _measure(
         raise CommandError(str(error), "Correct these lines and run it again.") from None
     methods = _methods(only)
     jobs = [
-        Job(preset, seed, file, methods, HOLDS if holds else ())
+        Job(preset, seed, file, methods, HOLDS if holds else (), instruments and place < SEEDS_OF_THEM)
         for preset, its_seeds in _storms(what, seeds)
-        for seed in its_seeds
+        for place, seed in enumerate(its_seeds)
     ]
     with progress() as display:
         task = display.add_task("storms", total=len(jobs))
         at_once = min(processes, os.cpu_count() or 1, len(jobs))
         runs = run_all(jobs, at_once, lambda job: display.update(task, advance=1, description=job.preset))
     words = ["gridline quality", f"--storms {what}" if what != "reporting" else "", "--holds" if holds else ""]
-    words += [f"--seeds {seeds}" if seeds else "", "--out docs"]
+    words += ["--instruments" if instruments else "", f"--seeds {seeds}" if seeds else "", "--out docs"]
     return runs, {"command": " ".join(word for word in words if word), "rules": rules_hash}
 
 

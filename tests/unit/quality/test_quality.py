@@ -18,6 +18,7 @@ from services.grid.network_file import write_customers, write_devices
 from services.quality import baselines
 from services.quality.asked import asked
 from services.quality.hearing import hearing
+from services.quality.instrumented import EQUIPPED
 from services.quality.judge import Order, Outcome, judge
 from services.quality.losses import Cause, losses
 from services.quality.matrix import SEEDS, Job, read_runs, run, run_all, write_runs
@@ -309,6 +310,19 @@ def test_a_run_is_the_same_run_again_and_survives_its_file(tmp_path: Path) -> No
         (tmp_path / "other.json").write_text(other)
         with pytest.raises(ValueError, match=r"other\.json is not what"):
             read_runs(tmp_path / "other.json")
+
+
+def test_the_same_storm_is_judged_with_instruments_too_and_they_have_a_table_of_their_own() -> None:
+    runs = run(Job("mini", 2, RULES, (ENGINE,), instruments=True))
+    found = {one.method: one.figures for one in runs}
+    assert list(found) == [ENGINE, *(f"with {name}" for name in EQUIPPED)]
+    alone, metered = found["with people alone"], found["with 90 % of homes"]
+    assert {name: alone[name] for name in found[ENGINE]} == found[ENGINE], "nothing was added to that storm"
+    assert alone["untold"] == 0
+    assert (metered["from_fault_p50"] or 0) < (alone["from_fault_p50"] or 0) / 2
+    page = document(runs, {})
+    assert "\n## With meters and telemetry\n" in page
+    assert f"\n| 90 % of homes | {metered['b3_f1']:.3f} |" in page
 
 
 def test_a_figure_of_one_seed_is_shown_without_an_interval_and_one_of_none_as_nothing() -> None:
