@@ -4,32 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from services.router.domain.kpi import Counts, Told
+from services.router.domain.kpi import RATED, Counts, Told
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from services.runtime.postgres import Connection
 
 # Of a completed ticket its columns and its own log are read, once. Its body is as long as all of these, and where what
-# was done with it is asked for one by one, Postgres may read the log of all that ever were for each.
+# was done with it is asked for one by one, Postgres may read the log of all that ever were for each. What it was about
+# and whether it was urged as it was completed is in its line; of an older release's, what the ticket says now counts.
 _COUNTS: Final = """
 WITH line AS (
-    SELECT ticket_id, did, at, seconds, body FROM ticket_log
+    SELECT ticket_id, version, n, did, at, seconds, body FROM ticket_log
     WHERE at >= $1 AND at < $2 AND ($3::text IS NULL OR queue = $3)
 ), done AS (
     SELECT
         coalesce((l.body->>'first')::boolean, false) AS first,
         coalesce((l.body->>'in_time')::boolean, true) AS in_time,
-        t.business_type IN ('complaint', 'whistleblow') AS rated,
+        coalesce(l.body->>'business_type', t.business_type) = ANY($6::text[]) AS rated,
         coalesce(
+            (l.body->>'urged')::boolean,
             t.urged,
             coalesce((t.body #>> '{work,urges}')::int, 0) + coalesce((t.body->>'urges')::int, 0) > 0
         ) AS urged,
         coalesce(t.last_telling > 1, (t.body->>'repeats')::int > 0, false) AS repeated,
         own.opened_again, own.called, own.wrong
     FROM line AS l JOIN ticket AS t ON t.ticket_id = l.ticket_id CROSS JOIN LATERAL (
-        SELECT coalesce(bool_or(m.did = 'reopened' AND m.at > l.at), false) AS opened_again,
+        SELECT coalesce(bool_or(m.did = 'reopened' AND (m.version, m.n) > (l.version, l.n)), false) AS opened_again,
             coalesce(bool_or(m.did = 'contacted'), false) AS called,
             coalesce(bool_or(
                 m.did = 'returned'
@@ -53,7 +56,7 @@ SELECT
     count(*) FILTER (WHERE body->>'ended' = 'wrap_up') AS written,
     count(*) FILTER (
         WHERE body->>'ended' = 'wrap_up' AND did IN ('completed', 'transferred', 'returned')
-          AND body->>'reason' IS DISTINCT FROM 'wrap_up_over'
+          AND body->>'reason' IS DISTINCT FROM 'wrap_up_over' AND NOT body ? 'over'
     ) AS written_within,
     (SELECT count(*) FROM done) AS completed,
     (SELECT count(*) FROM done WHERE first AND NOT opened_again) AS first,
@@ -113,13 +116,19 @@ async def told(connection: Connection, since: datetime, until: datetime, queue: 
 
 
 async def count(
-    connection: Connection, since: datetime, until: datetime, queue: str | None, within_s: float, ring_s: float
+    connection: Connection,
+    since: datetime,
+    until: datetime,
+    queue: str | None,
+    within_s: float,
+    ring_s: float,
+    rated: Collection[str] = RATED,
 ) -> Counts:
     """Return the counts of ``[since, until)``, of one queue or of all.
 
     What people did counts for the queue in which the ticket was then; the agents' time is never of one queue.
     """
-    row = await connection.fetchrow(_COUNTS, since, until, queue, within_s, ring_s)
+    row = await connection.fetchrow(_COUNTS, since, until, queue, within_s, ring_s, list(rated))
     times = await connection.fetchrow(_OCCUPIED, since, until)
     if row is None or times is None:
         raise AssertionError("a count is always a row")

@@ -78,12 +78,12 @@ def kpi_doors(desk: Desk, keys: Callable[[], KeyRing[Scope]]) -> APIRouter:
         rules = desk.rules()
         within_s, ring_s = rules.answer_within.total_seconds(), rules.ring.total_seconds()
         async with connected(desk.looking) as connection:
-            counts = await figures.count(connection, since, until, queue, within_s, ring_s)
+            counts = await figures.count(connection, since, until, queue, within_s, ring_s, rules.rated)
             told = await figures.told(connection, since, until, queue)
         if counts == Counts() and not told:
             known_queue(queue, desk.book.declared)
         counts = with_told(counts, told)
-        found = figures_of(counts, within_s=within_s, share=rules.answer_share, ring_s=ring_s)
+        found = figures_of(counts, within_s=within_s, share=rules.answer_share, ring_s=ring_s, rated=rules.rated)
         kpis = [KpiView(**figure._asdict()) for figure in found]
         by_type = [ToldView.model_validate(each, from_attributes=True) for each in told]
         counted = await desk.backlog.seen()

@@ -86,6 +86,8 @@ class Case:
         waits: It waits for a person, not for dedup.
         danger: A danger was named.
         told: How often the customer told of the matter, in the tickets that it repeats too: a call is once.
+        business_type: What it is about.
+        urged: Its customer or a supervisor urged it.
         last_due: When the last stage of its clock is due, if it runs.
         last_met: When that stage was met, if it was.
         urge: Between two urges that count.
@@ -99,6 +101,8 @@ class Case:
     waits: bool
     danger: bool = False
     told: int = 1
+    business_type: str | None = None
+    urged: bool = False
     last_due: datetime | None = None
     last_met: datetime | None = None
     urge: timedelta = timedelta(minutes=30)
@@ -226,11 +230,14 @@ def _filled(work: Work, act: Event, case: Case) -> dict[str, object]:
     elif work.phase in WITH_AGENT and act.did in _LEAVES:
         found["seconds"] = max(0.0, (act.at - (work.since or case.opened_at)).total_seconds())
         found["ended"] = work.phase.value
+        if work.phase is Phase.WRAP_UP and work.until is not None and act.at >= work.until:
+            found["over"] = True
     if act.did in {Did.ACCEPTED, Did.DECLINED, Did.LAPSED}:
         found["rang"] = max(0.0, (act.at - (work.since or case.opened_at)).total_seconds())
     if act.did is Did.WRAPPED_UP and case.wrap_up is not None:
         found["until"] = act.at + case.wrap_up
-    if act.did is Did.COMPLETED:
+    if act.did is Did.COMPLETED:  # as it is now: opened again, it may become another business, or be urged
+        found["business_type"], found["urged"] = case.business_type, case.urged
         found["first"] = work.rounds == 1 and not work.reopened and case.told == 1
         found["in_time"] = case.last_due is None or (case.last_met or act.at) <= case.last_due
     if act.did is Did.URGED:

@@ -19,6 +19,7 @@ from services.contracts.values import Language, Name, Priority, TicketState, Val
 from services.router.domain.allowing import Case, decide
 from services.router.domain.effects import evolve
 from services.router.domain.facts import speaks
+from services.router.domain.kpi import RATED
 from services.router.domain.log import GRIDLINE, Did, Event
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached, told
 from services.router.domain.ticket import ReportState
@@ -41,11 +42,9 @@ ANY: Final = "*"
 _LANGUAGE: Final = "language"
 _BY_MACHINE: Final = frozenset({TicketState.WITH_DEDUP, TicketState.ANSWERED})
 _OUT: Final = frozenset({ReportState.SENT, ReportState.ANSWERED})
-_TAKEN_BACK: Final = "placement_undone"
-"""Why a report waits again, in dedup's word: a dispatcher took back where a person had said it is."""
+_TAKEN_BACK: Final = "placement_undone"  # in dedup's word: a dispatcher took back where a person had said it is
 _SEPARATOR: Final = "\x1f"  # in no queue's name and no skill
-_MOST_KINDS: Final = 4096
-"""Of tickets whose clock is remembered; a hotline has some hundreds."""
+_MOST_KINDS: Final = 4096  # of tickets whose clock is remembered; a hotline has some hundreds
 _HEAD_STARTS: Final = {
     Priority.EMERGENCY: timedelta(hours=24),
     Priority.URGENT: timedelta(hours=2),
@@ -65,6 +64,7 @@ class DeskRules:
         answer_within: The y of "x % in y seconds".
         answer_share: The x, from 0 to 1.
         ring: Within which an agent should take what is offered to them.
+        rated: The business types that ``timely_complaints`` is of.
         named: The queues that are named, each with where: the file and its line.
         kinds: The business types and kinds of faults that clocks are for: attribute, word, and where.
     """
@@ -77,6 +77,7 @@ class DeskRules:
     answer_within: timedelta = timedelta(seconds=20)
     answer_share: float = 0.8
     ring: timedelta = timedelta(seconds=9)
+    rated: tuple[str, ...] = RATED
     named: tuple[tuple[str, str], ...] = ()
     kinds: tuple[tuple[str, str, str], ...] = ()
     hash: str = ""
@@ -264,20 +265,19 @@ def _asked(ticket: Ticket) -> tuple[str, ...]:
 
 def case_of(ticket: Ticket, rules: DeskRules) -> Case:
     """Return a ticket as acts are judged by it."""
-    clock, work = clock_of(ticket, rules), work_of(ticket)
+    clock, work, about = clock_of(ticket, rules), work_of(ticket), ticket.classification
     waits = ticket.report is ReportState.RETURNED
-    due = met = None
-    if clock is not None:
-        due = reached(clock.stages[-1], work.elapsed, clock_start(ticket))
-        met = met_at(clock.stages[-1], work.elapsed)
+    last = None if clock is None else clock.stages[-1]
     return Case(
         opened_at=ticket.facts.opened_at,
         queue=ticket.queue,
         waits=ticket.state is TicketState.QUEUED,
-        danger=bool(ticket.classification.hazards),
+        danger=bool(about.hazards),
         told=ticket.repeats + 1,
-        last_due=due,
-        last_met=met,
+        business_type=about.business_type,
+        urged=ticket.urges + work.urges > 0,
+        last_due=None if last is None else reached(last, work.elapsed, clock_start(ticket)),
+        last_met=None if last is None else met_at(last, work.elapsed),
         urge=rules.timings.urge,
         wrap_up=None if (wrap_up := rules.wrap_up_in(ticket.queue)) is None else wrap_up.limit,
         reported=ticket.report in _OUT or (waits and work.place is not None and ticket.needs_person != _TAKEN_BACK),

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 COPC: Final = "COPC Customer Experience Standard"
 NATIONAL: Final = "State Grid 95598 hotline: six 100 % figures"
 GRIDLINE: Final = "Gridline"
+RATED: Final = ("complaint", "whistleblow")
+"""The business types that ``timely_complaints`` is of, where desk.yaml names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,16 @@ class Counts:
         wait_s: Their wait in all, seconds.
         rung: Offers to agents that were accepted, declined or lapsed.
         rung_within: Of those, accepted within the limit.
-        abandoned: Calls given up before a person answered, and tickets withdrawn before a person had them.
-        completed: Tickets completed by people.
+        abandoned: Calls given up before a person answered, and tickets withdrawn while they waited for one.
+        completed: Tickets completed, each time counted, by people or because the time to write up was over.
         first: Of those, by one person at one contact, never moved, not opened again until now.
         in_time: Of those, with the last stage of their clock met before it was due.
-        rated: Complaints and reports of wrongdoing completed.
+        rated: Completed tickets that were then of a rated business type: complaints and reports of wrongdoing.
         rated_in_time: Of those, in time.
-        called: Completed tickets whose customer was called (back), reached or not.
-        correct: Completed tickets that nobody gave back as wrong.
-        repeated: Completed tickets whose customer told of the matter again before, in them or in those they repeat.
-        urged: Completed tickets that were urged.
+        called: Completed tickets whose customer was called (back) until now, reached or not.
+        correct: Completed tickets that nobody gave back as wrong until now.
+        repeated: Completed tickets whose customer told of the matter again until now, in them or in those they repeat.
+        urged: Completed tickets that had been urged.
         urged_in_time: Of those, in time.
         moved: Transfers.
         returned: Returns (退单).
@@ -148,7 +150,8 @@ _RULES: Final = (
         "share",
         "abandoned",
         ("answered", "abandoned"),
-        "Calls given up before a person answered, and tickets withdrawn before, of those taken or given up",
+        "Calls given up before a person answered, and tickets withdrawn while they waited for one, each ticket once, of"
+        " those taken or given up",
         COPC,
     ),
     _Rule(
@@ -196,8 +199,8 @@ _RULES: Final = (
         "share",
         "repeated",
         ("completed",),
-        "Completed tickets of matters that their customer told of again, in them or in the tickets that they repeat, of"
-        " those completed",
+        "Completed tickets of matters that their customer told of again, before or since, in them or in those that they"
+        " repeat, of those completed",
         "95598 call-centre statistics (重复来电率)",
     ),
     _Rule(
@@ -243,7 +246,8 @@ _RULES: Final = (
         "share",
         "rated_in_time",
         ("rated",),
-        "Complaints and reports of wrongdoing completed in time, of those completed",
+        "Complaints and reports of wrongdoing (timely_complaints of desk.yaml: {rated}) completed in time, of those"
+        " completed; what each was as it was completed",
         f"{NATIONAL}: timely complaint and report handling",
     ),
     _Rule(
@@ -251,7 +255,7 @@ _RULES: Final = (
         "share",
         "called",
         ("completed",),
-        "Completed tickets whose customer was called (back), reached or not, of those completed",
+        "Completed tickets whose customer was called (back), reached or not, before or since, of those completed",
         f"{NATIONAL}: call-back rate",
     ),
     _Rule(
@@ -259,7 +263,7 @@ _RULES: Final = (
         "share",
         "urged_in_time",
         ("urged",),
-        "Urged tickets completed in time, of urged ones completed",
+        "Tickets that had been urged completed in time, of such completed",
         f"{NATIONAL}: supervision rate (督办)",
     ),
     _Rule(
@@ -267,7 +271,7 @@ _RULES: Final = (
         "share",
         "correct",
         ("completed",),
-        "Completed tickets that nobody gave back as wrongly classified or routed, of those completed",
+        "Completed tickets that nobody gave back as wrongly classified or routed, before or since, of those completed",
         f"{NATIONAL}: work-order correctness",
     ),
 )
@@ -280,7 +284,9 @@ def with_told(counts: Counts, told: Iterable[Told]) -> Counts:
     return replace(counts, told=first, told_twice=twice, told_three_times=three_times)
 
 
-def figures(counts: Counts, *, within_s: float, share: float, ring_s: float) -> Iterator[Figure]:
+def figures(
+    counts: Counts, *, within_s: float, share: float, ring_s: float, rated: Collection[str] = RATED
+) -> Iterator[Figure]:
     """Yield every figure of a period."""
     values: Mapping[str, float] = {name: getattr(counts, name) for name in Counts.__slots__}
     for rule in _RULES:
@@ -291,6 +297,6 @@ def figures(counts: Counts, *, within_s: float, share: float, ring_s: float) -> 
             unit=rule.unit,
             counted=counted,
             of=of,
-            definition=rule.definition.format(within=within_s, share=share, ring=ring_s),
+            definition=rule.definition.format(within=within_s, share=share, ring=ring_s, rated=", ".join(rated)),
             source=rule.source,
         )

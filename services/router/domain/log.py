@@ -133,6 +133,8 @@ class Event(Value):
         ended: The phase with an agent that it ends.
         first: Of ``completed``: one person, one contact, nothing before. Of ``urged``: it counts, the last is long ago.
         in_time: Of ``completed``: the clock's last stage was kept.
+        urged: Of ``completed``: its customer or a supervisor had urged it.
+        over: Of what ends writing up: the time for it was over.
         place: Of ``placed``: where it is.
     """
 
@@ -159,6 +161,8 @@ class Event(Value):
     ended: Word | None = None
     first: bool | None = None
     in_time: bool | None = None
+    urged: bool | None = None
+    over: bool | None = None
     place: Place | None = None
 
     @property

@@ -16,6 +16,7 @@ from yaml.nodes import SequenceNode
 from services.contracts.values import Channel, CustomerClass, Priority
 from services.router.domain.desk import CLOCK_ATTRIBUTES, DeskRules
 from services.router.domain.effects import MEETING
+from services.router.domain.kpi import RATED
 from services.router.domain.sla import DEFAULT_LEVELS, LEVELS, Clock, Stage
 from services.router.domain.timing import Timings, WrapUp
 from services.router.domain.working_time import ALWAYS
@@ -56,7 +57,7 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays], digest: st
         RulesError: every fault, with its line and what is allowed.
     """
     reader = Reader(file, text)
-    top = reader.top((*_TOP, "wrap_up"), _TOP)
+    top = reader.top((*_TOP, "wrap_up", "timely_complaints"), _TOP)
     desk = _Desk(reader)
     timings = desk.timings(top["timings"]) if "timings" in top else Timings()
     within, share, ring = desk.service_level(top["service_level"]) if "service_level" in top else (*_NOTHING, None)
@@ -64,6 +65,7 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays], digest: st
     head_start = desk.head_start(top["head_start"]) if "head_start" in top else {}
     calendars = read_calendars(reader, top["calendars"], holidays) if "calendars" in top else {}
     clocks = desk.clocks(top["clocks"], calendars) if "clocks" in top else ()
+    rated = desk.rated(top["timely_complaints"]) if "timely_complaints" in top else RATED
     reader.finish()
     return DeskRules(
         timings=timings,
@@ -73,6 +75,7 @@ def read_desk(file: str, text: str, holidays: Mapping[str, Holidays], digest: st
         clocks=clocks,
         answer_within=within,
         answer_share=share,
+        rated=rated,
         **({} if ring is None else {"ring": ring}),
         named=tuple((queue, f"{file}:{line}") for queue, line in desk.named),
         kinds=tuple((attribute, word, f"{file}:{line}") for attribute, word, line in desk.kinds),
@@ -95,7 +98,7 @@ def queues_of_no_tree(desk: DeskRules, trees: Collection[str]) -> list[str]:
 def kinds_of_no_ticket(desk: DeskRules, keywords: Keywords) -> list[str]:
     """Return the business types and kinds of faults of the desk's file that no ticket has, each with its file and line.
 
-    A clock that is for one of them alone never runs.
+    A clock that is for one of them alone never runs, and no complaint is of it.
     """
     known = {"business_type": tuple(keywords.business_types), "fault": tuple(kind for kind, _ in keywords.faults)}
     return [
@@ -153,6 +156,12 @@ class _Desk:
         within = self._span(fields["within"], "within", shortest=1) if "within" in fields else None
         share = self._reader.number(fields["share"], "share", _LEAST, 1) if "share" in fields else None
         return within or timedelta(0), share or 0.0, ring
+
+    def rated(self, node: Node) -> tuple[str, ...]:
+        items = self._reader.items(node, "timely_complaints")
+        words = [(self._reader.word(item, "timely_complaints"), line_of(item)) for item in items]
+        self.kinds += (("business_type", word, line) for word, line in words if word is not None)
+        return tuple(word for word, _ in words if word is not None)
 
     def head_start(self, node: Node) -> dict[Priority, timedelta]:
         words = tuple(priority.value for priority in Priority)

@@ -269,3 +269,40 @@ async def test_the_longest_wait_is_of_a_person_and_not_the_age_of_a_ticket_that_
     assert await longest("consultation") > 590, "who is offered and declined waits on"
     depths = await store.depths(desk.connection)
     assert min(depth.oldest_at for depth in depths) < datetime.now(UTC) - timedelta(seconds=590)
+
+
+async def test_what_was_completed_stays_what_it_was_whatever_becomes_of_it(
+    doors: httpx.AsyncClient, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opened again (by a clock that was set back), urged, given back as another business; and written up too long."""
+    ann = await Seat(doors, "ann").begin("*", capacity=9, languages=("*",))
+    said, began = question("1", text="我要投诉"), datetime.now(UTC)
+    now = began
+
+    async def does(act: str, after: float, **told: object) -> None:
+        nonlocal now
+        now += timedelta(seconds=after)
+        answer = await (ann.claim(**told) if act == "claim" else ann.do(act, said.ticket_id, **told))
+        assert answer.status_code == 200, answer.text
+
+    monkeypatch.setattr("services.runtime.clock.now", lambda: now)
+    await desk.take(said)
+    await does("claim", 1, ticket=said.ticket_ref)
+    await does("wrap-up", 1)
+    await does("complete", 1801, outcome="solved")
+    asked = {"since": (began - timedelta(hours=2)).isoformat(), "until": (now + timedelta(seconds=1)).isoformat()}
+
+    async def shown() -> dict[str, tuple[float, float]]:
+        answer = await doors.get("/v1/kpis", params=asked, headers={"X-API-Key": DEVELOPMENT_KEYS["wallboard-dev"]})
+        return {kpi["name"]: (kpi["counted"], kpi["of"]) for kpi in answer.json()["kpis"]}
+
+    names = ("timely_complaints", "supervision", "first_contact_resolution")
+    at_first = await shown()
+    assert [at_first[name] for name in names] == [(1, 1), (0, 0), (1, 1)]
+    assert at_first["wrap_up_limit"] == (0, 1), "half an hour was over, though no timer had looked"
+    await does("reopen", -3600, reason="not_solved")
+    await does("urge", 1, reason="customer")
+    await does("claim", 1, ticket=said.ticket_ref)
+    await does("return", 1, reason="wrong_type", business_type="enquiry")
+    later = await shown()
+    assert [later[name] for name in names] == [(1, 1), (0, 0), (0, 1)]

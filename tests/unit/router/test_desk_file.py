@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import structlog
+import yaml
 
 from services.contracts.values import Priority
 from services.router.domain.desk import clock_of
+from services.router.domain.kpi import RATED
 from services.router.domain.sla import Clock, Elapsed, Stage, next_level
 from services.router.domain.timing import Timings, WrapUp
 from services.router.domain.working_time import WorkingTime
@@ -23,7 +25,7 @@ from services.router.tree.keys import DEVELOPMENT_KEYS, Scope, read_keys
 from services.runtime.metrics import FILE_STALE
 from services.runtime.watched import watched_file
 from services.runtime.yaml_reading import RulesError
-from tests.unit.router.making import DEPLOY, DESK, MINUTE, NOON, SHIPPED, SHIPPED_DESK, after, contact
+from tests.unit.router.making import DEPLOY, DESK, MINUTE, NOON, ROUTES, SHIPPED, SHIPPED_DESK, after, contact
 
 TEXT = DESK.read_text(encoding="utf-8")
 KEYS = (DEPLOY / "keys.yaml").read_text(encoding="utf-8")
@@ -79,6 +81,7 @@ def test_a_desk_file_is_read_as_it_is_written() -> None:
 version: 1
 timings: {offer: 21s, hold: 31s, declined: 3m, presence: 46s, urge: 29m, known: 2d}
 service_level: {within: 25s, share: 0.7, ring: 10s}
+timely_complaints: [complaint, opinion]
 wrap_up: {usual: {limit: 10m, then: complete}, queues: {complaint: {limit: 30m, then: requeue}}}
 head_start: {emergency: 1d, urgent: 2h, high: 30m, normal: 0s}
 calendars: {office: {hours: ["08:30-12:00", "13:30-17:00"], offset: "+08:00", weekend: [sat, sun]}}
@@ -102,6 +105,8 @@ clocks:
         known=timedelta(days=2),
     )
     assert (read.answer_within, read.answer_share, read.ring) == (timedelta(seconds=25), 0.7, timedelta(seconds=10))
+    assert read.rated == ("complaint", "opinion")
+    assert load_desk("desk.yaml", text.replace("timely_complaints: [complaint, opinion]\n", "")).rated == RATED
     assert read.wrap_up_in("repair") == WrapUp(timedelta(minutes=10), completes=True)
     assert read.wrap_up_in("complaint") == WrapUp(timedelta(minutes=30), completes=False)
     assert [span / MINUTE for span in map(read.head_start.get, Priority) if span is not None] == [1440, 120, 30, 0]
@@ -144,6 +149,18 @@ def test_a_clock_of_a_type_that_no_word_list_has_is_told_with_its_line_and_is_no
         f"desk.yaml:{line}: 'complaints' is no business_type of the word lists; did you mean 'complaint'?",
         f"desk.yaml:{line}: 'voltages' is no fault of the word lists; did you mean 'voltage'?",
     ]
+
+
+def test_a_complaint_of_a_type_that_no_word_list_has_is_told_with_its_line() -> None:
+    wrong = TEXT.replace("timely_complaints: [complaint,", "timely_complaints: [complaints,")
+    [told] = kinds_of_no_ticket(load_desk("desk.yaml", wrong), SHIPPED.keywords)
+    assert "'complaints' is no business_type of the word lists; did you mean 'complaint'?" in told
+
+
+def test_a_calendar_that_both_files_name_has_the_same_hours_in_both() -> None:
+    desk, routes = (yaml.safe_load(path.read_text(encoding="utf-8"))["calendars"] for path in (DESK, ROUTES))
+    assert desk.keys() & routes.keys() == {"office"}
+    assert desk["office"] == routes["office"]
 
 
 def test_a_key_is_found_by_its_hash_and_two_stand_while_one_is_changed() -> None:
