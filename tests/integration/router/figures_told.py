@@ -53,6 +53,7 @@ def counted(
                 found.seconds[was.state] += between(began, at)
                 found.busy[was.agent].append((began, at))
                 by_agent = one.change in {"completed", "transferred", "returned"} and one.outcome != "wrap_up_over"
+                by_agent &= was.until is None or at < was.until
                 n["written"] += was.state == "wrap_up"
                 n["written_within"] += was.state == "wrap_up" and by_agent
             began = at
