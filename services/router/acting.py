@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.router.bell import Bell
-    from services.router.domain.desk import Agent, DeskRules
+    from services.router.domain.desk import DeskRules
+    from services.router.domain.serving import Agent
     from services.router.domain.ticket import Ticket
     from services.router.tree.book import RuleBook
     from services.runtime.outbox import Outbox

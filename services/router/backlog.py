@@ -16,7 +16,7 @@ import structlog
 
 from services.router import metrics, roster, store
 from services.router.domain.classify import URGENCY
-from services.router.domain.desk import ANY
+from services.router.domain.serving import ANY
 from services.router.domain.targets import Duty
 from services.runtime import clock
 from services.runtime.errors import UnavailableError

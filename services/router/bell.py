@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from services.router.domain.desk import Agent, Turn
+    from services.router.domain.desk import Turn
+    from services.router.domain.serving import Agent
     from services.router.domain.ticket import Ticket
     from services.router.lanes import Kind
     from services.runtime.postgres import Connection, Pool

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from services.router.domain.desk import serves
+from services.router.domain.serving import serves
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from services.router.domain.desk import Agent
+    from services.router.domain.serving import Agent
 
 MOST: Final = 16
 """Lanes looked at for one claim: each costs the database some hundredths of a millisecond."""

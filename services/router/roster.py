@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from services.router.domain.desk import Agent
+from services.router.domain.serving import Agent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from services.router import metrics, next_ticket, roster
 from services.router.acting import FullError, NoSuchAgentError, NotThereError
-from services.router.domain.desk import in_words, serves, turn_of, work_of
+from services.router.domain.desk import turn_of, work_of
 from services.router.domain.log import Did, Event
+from services.router.domain.serving import in_words, serves
 from services.router.domain.work import Phase
 from services.router.roster import Presence
 from services.runtime import clock

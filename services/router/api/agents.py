@@ -17,8 +17,8 @@ from services.router.acting import Desk, NoSuchAgentError
 from services.router.api.answers import known_queue, problem
 from services.router.api.tickets import TicketView, view
 from services.router.attendance import remove
-from services.router.domain.desk import ANY, Agent
 from services.router.domain.routes import skills_asked
+from services.router.domain.serving import ANY, Agent
 from services.router.roster import Presence
 from services.router.tree.keys import Scope
 from services.runtime import clock

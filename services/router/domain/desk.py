@@ -1,6 +1,6 @@
 """A ticket's position for agents: its lane, its place in it, its clock, and when to look at it again.
 
-Decided here: which agents may have which tickets, and in which order. Priority ages: a ticket is ordered as if it had
+Decided here: in which order tickets are had; by whom is ``serving``'s. Priority ages: a ticket is ordered as if it had
 been opened earlier by the head start of its priority, so it waits only behind tickets opened at most that much later,
 and its place is a constant that an index can hold. Never here: what an action changes (``effects``), I/O.
 """
@@ -11,16 +11,15 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from pydantic import Field
-
 from services.contracts.frozen import frozen
 from services.contracts.messages import Due
-from services.contracts.values import Language, Name, Priority, TicketState, Value, Word
+from services.contracts.values import Priority, TicketState
 from services.router.domain.allowing import Case, decide
 from services.router.domain.effects import evolve
 from services.router.domain.facts import speaks
 from services.router.domain.kpi import RATED
 from services.router.domain.log import GRIDLINE, Did, Event
+from services.router.domain.serving import lane_of, serves
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached, told
 from services.router.domain.ticket import ReportState
 from services.router.domain.timing import Timings, WrapUp, lapsed, wakes, written_up
@@ -33,17 +32,16 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from services.contracts.messages import ContactReceived
+    from services.router.domain.serving import Agent
     from services.router.domain.ticket import Ticket
     from services.router.domain.work import Work
 
 CUSTOMER_SPOKE: Final = "customer_spoke"
 """Why a clock runs again that stood still until the customer did something."""
-ANY: Final = "*"
 _LANGUAGE: Final = "language"
 _BY_MACHINE: Final = frozenset({TicketState.WITH_DEDUP, TicketState.ANSWERED})
 _OUT: Final = frozenset({ReportState.SENT, ReportState.ANSWERED})
 _TAKEN_BACK: Final = "placement_undone"  # in dedup's word: a dispatcher took back where a person had said it is
-_SEPARATOR: Final = "\x1f"  # in no queue's name and no skill
 _MOST_KINDS: Final = 4096  # of tickets whose clock is remembered; a hotline has some hundreds
 _HEAD_STARTS: Final = {
     Priority.EMERGENCY: timedelta(hours=24),
@@ -104,24 +102,6 @@ class DeskRules:
         return self._fitting[kind]
 
 
-class Agent(Value):
-    """Who works: what they can, and how much at a time.
-
-    Attributes:
-        queues: Names, or ``*`` for every queue.
-        languages: Ranges as in RFC 4647: ``mn`` covers ``mn-Mong-CN``, ``mn-Mong`` does not cover ``mn-Cyrl``.
-        skills: Plain words, or ``attribute:value`` (``area:S1``), or ``attribute:*``.
-        capacity: Most tickets on offer, in hand and in wrap-up together.
-    """
-
-    agent_id: Name
-    name: Name | None = None
-    queues: tuple[Word, ...] | tuple[str, ...] = Field(min_length=1, max_length=100)
-    languages: tuple[Language | str, ...] = Field(default=("zh",), min_length=1, max_length=50)
-    skills: tuple[Name, ...] = Field(default=(), max_length=100)
-    capacity: int = Field(default=1, ge=0, le=50)
-
-
 @frozen()
 class Turn:
     """What the queues, the timers and the message need of a ticket.
@@ -142,37 +122,6 @@ class Turn:
     def level(self) -> int:
         """The highest level of warning of a stage that is not met; 0 if there is none."""
         return max((due.level or 0 for due in self.due if due.met_at is None), default=0)
-
-
-def lane_of(queue: str, skills: tuple[str, ...] = ()) -> str:
-    """Return the name of the lane of tickets that need the same of an agent."""
-    return _SEPARATOR.join((queue, *skills))
-
-
-def in_words(lane: str) -> str:
-    """Return a lane as people read it."""
-    queue, *skills = lane.split(_SEPARATOR)
-    return f"{queue} for {', '.join(skills)}" if skills else queue
-
-
-def serves(agent: Agent, lane: str) -> bool:
-    """Tell whether an agent can have the tickets of a lane: its queue, and every skill it asks for."""
-    queue, *skills = lane.split(_SEPARATOR)
-    if queue not in agent.queues and ANY not in agent.queues:
-        return False
-    return all(_has(agent, skill) for skill in skills)
-
-
-def _has(agent: Agent, skill: str) -> bool:
-    name, _, value = skill.partition(":")
-    if name == _LANGUAGE:
-        return any(_covers(spoken, value) for spoken in agent.languages)
-    return skill in agent.skills or f"{name}:{ANY}" in agent.skills
-
-
-def _covers(spoken: str, language: str) -> bool:
-    spoken, language = spoken.lower(), language.lower()
-    return spoken in {ANY, language} or language.startswith(f"{spoken}-")
 
 
 def work_of(ticket: Ticket) -> Work:

@@ -14,9 +14,10 @@ import pytest
 from services.router import bell, next_ticket, roster, store
 from services.router.acting import FullError
 from services.router.attendance import note_presence
-from services.router.domain.desk import Agent, work_of
+from services.router.domain.desk import work_of
 from services.router.domain.effects import fold
 from services.router.domain.log import Did, Event
+from services.router.domain.serving import Agent
 from services.router.domain.ticket import Ticket
 from services.router.roster import Presence
 from services.router.taking import take

@@ -20,7 +20,8 @@ import httpx
 
 from services.router import taking
 from services.router.attendance import COME_BACK, give_back
-from services.router.domain.desk import serves, work_of
+from services.router.domain.desk import work_of
+from services.router.domain.serving import serves
 from services.router.domain.work import Phase
 from services.router.roster import Presence
 from services.router.tree.keys import DEVELOPMENT_KEYS

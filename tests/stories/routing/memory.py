@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
     from services.grid.evidence import PlaceEvidence
     from services.grid.place import Weighed
-    from services.router.domain.desk import Agent, DeskRules
+    from services.router.domain.desk import DeskRules
     from services.router.domain.log import Event
+    from services.router.domain.serving import Agent
     from services.router.domain.ticket import Rules, Ticket
     from services.runtime.handling import Decided
     from services.runtime.postgres import Pool

@@ -13,20 +13,11 @@ from hypothesis import strategies as st
 from services.contracts.values import Attachment, CustomerClass, Priority, TicketState
 from services.router.domain.allowing import decide
 from services.router.domain.deciding import route_again
-from services.router.domain.desk import (
-    CLOCK_ATTRIBUTES,
-    Agent,
-    case_of,
-    clock_of,
-    following,
-    lane_of,
-    serves,
-    turn_of,
-    work_of,
-)
+from services.router.domain.desk import CLOCK_ATTRIBUTES, case_of, clock_of, following, turn_of, work_of
 from services.router.domain.effects import evolve
 from services.router.domain.kpi import Counts, figures
 from services.router.domain.log import Did, Event, NotAllowedError
+from services.router.domain.serving import Agent, lane_of, serves
 from services.router.domain.sla import Clock
 from services.router.domain.targets import Step
 from services.router.domain.timing import WrapUp

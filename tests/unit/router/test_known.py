@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from services.contracts.values import TicketState
-from services.router.domain.desk import Agent, keeping, overdue, turn_of, work_of
+from services.router.domain.desk import keeping, overdue, turn_of, work_of
 from services.router.domain.log import Did, Event
+from services.router.domain.serving import Agent
 from services.router.domain.versions import with_events
 from tests.unit.router.making import NOON, SHIPPED_DESK, after, contact
 

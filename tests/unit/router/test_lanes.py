@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from services.router import lanes as module
 from services.router.bell import Bell, Waiter, spread
-from services.router.domain.desk import Agent, lane_of, serves, turn_of
+from services.router.domain.desk import turn_of
+from services.router.domain.serving import Agent, lane_of, serves
 from services.router.lanes import MOST, Lanes
 from tests.unit.router.making import NOON, SHIPPED_DESK, after, contact
 

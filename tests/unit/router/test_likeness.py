@@ -11,11 +11,12 @@ import pytest
 
 from services.contracts.values import Priority, TicketState
 from services.router.domain.classify import TypeRule
-from services.router.domain.desk import Agent, keeping
+from services.router.domain.desk import keeping
 from services.router.domain.erased import erased
 from services.router.domain.likeness import Likeness, likest
 from services.router.domain.log import Did
 from services.router.domain.reading import by_message
+from services.router.domain.serving import Agent
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import ReportState
 from services.router.domain.words import WordList

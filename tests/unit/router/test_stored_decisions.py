@@ -28,8 +28,9 @@ from services.grid.place import weigh
 from services.grid.tree import Tree
 from services.router.domain.batch import Book, UnforeseenError, gathered, read
 from services.router.domain.deciding import settle
-from services.router.domain.desk import following, in_words, turn_of
+from services.router.domain.desk import following, turn_of
 from services.router.domain.places import Places, evidence_of
+from services.router.domain.serving import in_words
 from services.router.domain.telling import outage_reported, routed
 from services.router.domain.ticket import ReportState, Ticket
 from services.router.domain.versions import with_events
