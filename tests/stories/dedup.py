@@ -120,6 +120,8 @@ def _others(rules: Rules) -> list[Rules]:
         replace(
             rules,
             hash="tolerant",
+            holds={"breakers": timedelta(minutes=2)},
+            asked_twice=True,
             closed_after=timedelta(minutes=1),
             early=timedelta(minutes=15),
             restored_tolerance=timedelta(minutes=30),

@@ -214,9 +214,17 @@ class MeteredCore(Core):
         ]
 
 
+class ReclosingCore(MeteredCore):
+    """The same laws where only a breaker's word waits, and a meter is asked twice."""
+
+    area_rules = replace(METERED, holds={"breakers": timedelta(minutes=2)}, asked_twice=True)
+
+
 TestCore = Core.TestCase
 TestCore.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestHeldCore = HeldCore.TestCase
 TestHeldCore.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestMeteredCore = MeteredCore.TestCase
 TestMeteredCore.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestReclosingCore = ReclosingCore.TestCase
+TestReclosingCore.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
