@@ -227,8 +227,8 @@ class _Decision(Draft):
         self.open(report, e.Kind.OUTAGE, device, served, rule, continues=before)
 
     def _above(self, report: Report, leaf: str, now: float) -> Lifted | None:
-        """Return what explains a report together with others. A breaker, and a meter that is asked, say what is out."""
-        if report.has_ticket or self.had_power:
+        """Return what explains a report together with others. A breaker says itself what is out."""
+        if report.has_ticket or self.had_power or report.account_id is not None:
             return look_up_the_tree(self.state, leaf, report.made_at, now, gasp=not report.has_ticket)
         return None
 

@@ -433,6 +433,22 @@ def test_a_meter_that_answers_when_asked_again_is_not_out(metered: Timeline) -> 
     assert not metered.state.incidents
 
 
+def test_meters_that_are_all_silent_after_a_word_that_came_too_soon_are_one_outage(metered: Timeline) -> None:
+    """A crew told that power was back, and it is not: they are asked at one moment, and one order goes out."""
+    assert metered.state.tree is not None
+    homes = metered.state.tree.transformers_under("A0SW00015")
+    for n, transformer in enumerate(homes):
+        metered.at(0).reading("last_gasp", transformer, f"A{n}")
+    (order,) = metered.live_orders().values()
+    metered.at(30).crew(order.order_id, ProgressStage.RESTORED)
+    for n, transformer in enumerate(homes):
+        metered.at(35 + n / 600).reading("ping_silent", transformer, f"A{n}")
+    metered.at(40)
+
+    assert len(metered.live_orders()) == 1
+    assert metered.live_orders().keys() == {order.device.id}
+
+
 # --- gasps of one moment, and of others ---
 
 
