@@ -10,15 +10,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.dedup.domain.rules import BREAKERS
-from services.quality.judge import judge
-from services.quality.methods import outcome_of, prepare, run_engine
-from services.quality.placed import first_arrivals
+from services.quality.methods import judged, outcome_of, run_engine
 from services.quality.told import told
 from services.simulator.instruments import Instruments
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.dedup.domain.rules import Rules
-    from services.quality.hearing import Hear
+    from services.dedup.replay_reports import Prepared
     from services.quality.storms import StormFiles
 
 SEEDS_OF_THEM: Final = 4
@@ -44,10 +44,11 @@ EQUIPPED: Final = {
 WITH: Final = "with "
 
 
-def figures_with(storm: StormFiles, rules: Rules, hear: Hear, wait: int) -> dict[str, float | None]:
-    """Return the engine's figures on a storm with readings: those of ``judge``, and those of ``told``."""
+def figures_with(storm: StormFiles, prepared: Sequence[Prepared], rules: Rules, wait: int) -> dict[str, float | None]:
+    """Return the engine's figures on a storm with readings: those of ``judge``, and those of ``told``.
+
+    ``prepared``: its reports, which are the same whatever instruments there are.
+    """
     rules = replace(rules, holds={**rules.holds, BREAKERS: timedelta(seconds=wait)})
-    outcome = outcome_of(run_engine(storm, prepare(storm, storm.lines, hear), rules))
-    arrived = {line.event_id: line.received_at for line in first_arrivals(storm.lines)}
-    figures = judge(outcome, storm.truth, storm.faults, arrived, storm.served.tree, storm.told)
-    return figures.as_json() | told(outcome, storm).as_json()
+    outcome = outcome_of(run_engine(storm, prepared, rules))
+    return judged(storm, outcome).as_json() | told(outcome, storm).as_json()

@@ -23,16 +23,17 @@ from services.dedup.rules_file import load_rules
 from services.grid.network_file import write_customers, write_devices
 from services.quality.hearing import hearing
 from services.quality.instrumented import EQUIPPED, WITH, figures_with
-from services.quality.methods import METHODS, compare
+from services.quality.methods import METHODS, compare, prepare
 from services.quality.storms import read_storm
 from services.runtime.whole_file import write_whole
 from services.simulator.files import write_storm
-from services.simulator.instruments import with_instruments
+from services.simulator.instruments import Instruments, with_instruments
 from services.simulator.presets import PRESETS, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from services.dedup.domain.rules import Rules
     from services.quality.storms import StormFiles
     from services.simulator.faults import Network
     from services.simulator.generate import Storm
@@ -84,9 +85,18 @@ def run(job: Job) -> list[Run]:
     compared = compare(storm, rules, hearing(), holds=job.holds, only=job.methods)
     named = [*compared.figures.items(), *((f"hold {seconds}", found) for seconds, found in compared.holds.items())]
     found = [Run(job.preset, job.seed, name, _rounded(figures.as_json())) for name, figures in named]
-    for name, equipped in EQUIPPED.items() if job.instruments else ():
-        storm = _read_back(with_instruments(drawn, equipped.instruments), served)
-        figures = figures_with(storm, rules, hearing(), equipped.wait)
+    return found + (_equipped(job, drawn, storm, rules) if job.instruments else [])
+
+
+def _equipped(job: Job, drawn: Storm, storm: StormFiles, rules: Rules) -> list[Run]:
+    """Return the runs of the engine with instruments; ``storm`` is ``drawn`` as it is read without any."""
+    prepared = prepare(storm, storm.lines, hearing())
+    found, has = [], Instruments()
+    for name, equipped in EQUIPPED.items():
+        if equipped.instruments != has:
+            has = equipped.instruments
+            storm = _read_back(with_instruments(drawn, has), storm.served)
+        figures = figures_with(storm, prepared, rules, equipped.wait)
         found.append(Run(job.preset, job.seed, f"{WITH}{name}", _rounded(figures)))
     return found
 

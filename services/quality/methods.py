@@ -72,6 +72,12 @@ def outcome_of(replayed: Replayed) -> Outcome:
     )
 
 
+def judged(storm: StormFiles, outcome: Outcome) -> Figures:
+    """Return the figures of what was done on a storm."""
+    arrivals = {line.event_id: line.received_at for line in first_arrivals(storm.lines)}
+    return judge(outcome, storm.truth, storm.faults, arrivals, storm.served.tree, storm.told)
+
+
 def true_lines(storm: StormFiles) -> Iterable[ReportLine]:
     """Yield the reports as they would be if everybody gave their account, and a clock that is right."""
     for line in first_arrivals(storm.lines):
@@ -122,7 +128,7 @@ def compare(
     arrivals = {line.event_id: line.received_at for line in first_arrivals(storm.lines)}
     tree = storm.served.tree
 
-    def judged(outcome: Outcome) -> Figures:
+    def figures_of(outcome: Outcome) -> Figures:
         return judge(outcome, storm.truth, storm.faults, arrivals, tree, storm.told)
 
     prepared = prepare(storm, storm.lines, hear)
@@ -156,12 +162,12 @@ def compare(
     }
     figures: dict[str, Figures] = {}
     for name in only:
-        figures[name] = judged(ways[name]())
+        figures[name] = figures_of(ways[name]())
     held: dict[int, Figures] = {}
     for seconds in holds:
         if not seconds and not any(rules.holds.values()) and ENGINE in figures:
             held[seconds] = figures[ENGINE]
             continue
         waiting = replace(rules, holds=dict.fromkeys(CLASSES, timedelta(seconds=seconds)))
-        held[seconds] = judged(outcome_of(run_engine(storm, prepared, waiting)))
+        held[seconds] = figures_of(outcome_of(run_engine(storm, prepared, waiting)))
     return Compared(figures, held)

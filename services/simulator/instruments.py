@@ -253,11 +253,11 @@ def _answers(
             luck, took = rng.random(), rng.uniform(2.0, 30.0)
             if not _silent_since_its_gasp(heard.get(customer, ()), at):
                 continue
-            again = dice(storm.seed, f"instruments/asked again/{customer}/{at}")
             first = _answer(customer, dark[customer], at, took, answers=luck < instruments.answers)
             yield first
             at_last = at + instruments.asked_again
             if first.reading is Reading.PING_SILENT and _silent_since_its_gasp(heard.get(customer, ()), at_last):
+                again = dice(storm.seed, f"instruments/asked again/{customer}/{at}")
                 luck, took = again.random(), again.uniform(2.0, 30.0)
                 yield _answer(customer, dark[customer], at_last, took, answers=luck < instruments.answers)
 

@@ -15,10 +15,10 @@ from services.dedup.rules_file import load_rules
 from services.dedup.settings import DedupSettings
 from services.grid.csv_file import NetworkFileError
 from services.quality.hearing import hearing
-from services.quality.judge import Order, Outcome, judge
+from services.quality.judge import Order, Outcome
 from services.quality.losses import Cause, losses
-from services.quality.methods import ASKED, BASELINES, compare, outcome_of, prepare, run_engine
-from services.quality.placed import first_arrivals, says_where
+from services.quality.methods import ASKED, BASELINES, compare, judged, outcome_of, prepare, run_engine
+from services.quality.placed import says_where
 from services.quality.spread import spread
 from services.quality.storms import read_rows, read_storm
 from services.quality.told import told
@@ -65,7 +65,7 @@ def score(
             heard = [_heard(*one) if one[0].readings else None for one in read]
         except RulesError as error:
             raise CommandError(str(error), "Correct these lines and run it again.") from None
-    found = [_figures(*one) for one in read]
+    found = [judged(*one) for one in read]
     if as_json:
         of_all: list[dict[str, object]] = [dict(one.as_json()) for one in found]
         for figures, lost_by in zip(of_all, lost, strict=False):
@@ -119,11 +119,6 @@ def _check_events(path: Path, outcome: Outcome, events: set[str], readings: set[
         )
 
 
-def _figures(storm: StormFiles, outcome: Outcome) -> Figures:
-    arrivals = {line.event_id: line.received_at for line in first_arrivals(storm.lines)}
-    return judge(outcome, storm.truth, storm.faults, arrivals, storm.served.tree, storm.told)
-
-
 def _lost(storm: StormFiles, outcome: Outcome) -> Losses:
     lines = {line.event_id: line for line in storm.lines}
     prepared = prepare(storm, storm.lines, hearing())
@@ -158,7 +153,7 @@ class _Heard(NamedTuple):
 def _heard(storm: StormFiles, outcome: Outcome) -> _Heard:
     rules = load_rules(read_settings(DedupSettings).thresholds_file)
     deaf = outcome_of(run_engine(storm, prepare(storm, storm.lines, hearing()), rules, instruments=False))
-    return _Heard(told(outcome, storm), told(deaf, storm), _figures(storm, deaf))
+    return _Heard(told(outcome, storm), told(deaf, storm), judged(storm, deaf))
 
 
 _THESE: Final = "orders.csv"
