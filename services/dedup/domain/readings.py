@@ -10,7 +10,7 @@ change nothing.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.contracts.ids import timer_id
@@ -99,11 +99,13 @@ def _still_out(state: AreaState, message: TelemetryReceived, leaf: str) -> bool:
     said, silent = state.telemetry.words(message.device, message.account_id)
     if said is None or said.reading is not Reading.LAST_GASP or any(_known_at(state, message, leaf)):
         return False
-    until = (
-        message.at if not state.rules.asked_twice else datetime.min.replace(tzinfo=UTC) if silent is None else silent.at
-    )
+    first = message.at
+    if state.rules.asked_twice:
+        if silent is None:
+            return False
+        first = silent.at
     ends = (state.restored.get(device) for device in state.upstream(leaf))
-    return any(one is not None and said.since <= one.restored_at < until for one in ends)
+    return any(one is not None and said.since <= one.restored_at < first for one in ends)
 
 
 def all_back(state: AreaState, incident: Incident) -> Back | None:
