@@ -19,7 +19,7 @@ from services.router.domain.effects import evolve
 from services.router.domain.facts import speaks
 from services.router.domain.kpi import RATED
 from services.router.domain.log import GRIDLINE, Did, Event
-from services.router.domain.serving import lane_of, serves
+from services.router.domain.serving import LANGUAGE, lane_of, serves
 from services.router.domain.sla import Clock, due_levels, met_at, next_level, reached, told
 from services.router.domain.ticket import ReportState
 from services.router.domain.timing import Timings, WrapUp, lapsed, wakes, written_up
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 CUSTOMER_SPOKE: Final = "customer_spoke"
 """Why a clock runs again that stood still until the customer did something."""
-_LANGUAGE: Final = "language"
 _BY_MACHINE: Final = frozenset({TicketState.WITH_DEDUP, TicketState.ANSWERED})
 _OUT: Final = frozenset({ReportState.SENT, ReportState.ANSWERED})
 _TAKEN_BACK: Final = "placement_undone"  # in dedup's word: a dispatcher took back where a person had said it is
@@ -209,7 +208,7 @@ def turn_of(ticket: Ticket, rules: DeskRules) -> Turn:
 def _asked(ticket: Ticket) -> tuple[str, ...]:
     """Return what is asked of an agent: of a ticket that a person moved, the language only."""
     moved = work_of(ticket).queue is not None
-    return tuple(skill for skill in ticket.skills if not moved or skill.startswith(f"{_LANGUAGE}:"))
+    return tuple(skill for skill in ticket.skills if not moved or skill.startswith(f"{LANGUAGE}:"))
 
 
 def case_of(ticket: Ticket, rules: DeskRules) -> Case:

@@ -12,7 +12,7 @@ from pydantic import Field
 from services.contracts.values import Language, Name, Value, Word
 
 ANY: Final = "*"
-_LANGUAGE: Final = "language"
+LANGUAGE: Final = "language"
 _SEPARATOR: Final = "\x1f"  # in no queue's name and no skill
 
 
@@ -55,7 +55,7 @@ def serves(agent: Agent, lane: str) -> bool:
 
 def _has(agent: Agent, skill: str) -> bool:
     name, _, value = skill.partition(":")
-    if name == _LANGUAGE:
+    if name == LANGUAGE:
         return any(_covers(spoken, value) for spoken in agent.languages)
     return skill in agent.skills or f"{name}:{ANY}" in agent.skills
 
