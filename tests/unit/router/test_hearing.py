@@ -204,9 +204,10 @@ def test_ordinary_calls_that_name_equipment_are_suspected_of_nothing() -> None:
 @pytest.mark.parametrize(("author", "half"), FLOORS)
 def test_the_halves_are_alike_and_told_by_the_text_alone(author: str, half: str) -> None:
     some = [one for one in SAID[author] if one.half == half]
-    assert len(some) > 400
+    fewest, dangers = (400, 55) if author == "six" else (500, 130)  # who wrote fewer
+    assert len(some) > fewest
     assert all(one.half == half_of(one.text) for one in SAID[author])
-    assert sum(one.what == "danger" for one in some) >= 55
+    assert sum(one.what == "danger" for one in some) >= dangers
 
 
 def test_no_author_repeats_another() -> None:
